@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txt2sql.prompts.reduce import rank_columns, reduce_schema
+from txt2sql.prompts.reduce import rank_columns, reduce_schema, without_copies
 from txt2sql.types import Column, ForeignKey, Schema, Table, ValueMatch
 
 SHOP = Schema(
@@ -53,11 +54,6 @@ def test_a_cell_that_the_question_mentions_outranks_names() -> None:
 def test_a_question_without_spaces_between_words() -> None:
     schema = Schema("s", (Table("歌手", (Column("年龄"),)), Table("场馆", (Column("容量"),))))
     assert rank_columns("每个歌手的年龄是多少", schema)[0] == ("歌手", "年龄")
-
-
-def test_something_is_kept_even_where_nothing_fits() -> None:
-    reduced, dropped = reduce_schema("weight", SHOP, (), lambda schema: False)
-    assert names(reduced) == ["product"] and "product" not in dropped
 
 
 @given(st.text(), st.integers(1, 10))
@@ -171,22 +167,24 @@ SALES = Schema(
 
 def test_copies_come_after_what_they_are_copies_of() -> None:
     question = "How many orders did customers from France place?"
-    reduced, dropped = reduce_schema(question, SALES, (), at_most(7))
+    originals, copies = without_copies(question, SALES)
+    reduced, dropped = reduce_schema(question, originals, (), at_most(7))
     assert names(reduced) == ["customers", "orders"] and len(reduced.foreign_keys) == 1
-    assert "orders_bak" in dropped and "active_customers" in dropped
+    assert "orders_bak" in copies and "active_customers" in dropped
     french = ValueMatch("customers_old", "country", "France", "France")
     same = ValueMatch("customers", "country", "France", "France")
-    reduced, _ = reduce_schema(
-        "How many of them are from France?", SALES, (french, same), at_most(3)
-    )
+    question = "How many of them are from France?"
+    originals, _ = without_copies(question, SALES)
+    reduced, _ = reduce_schema(question, originals, (french, same), at_most(3))
     assert names(reduced) == ["customers"]
 
 
 def test_one_table_of_a_series_stands_for_all() -> None:
-    reduced, dropped = reduce_schema("total of orders", SALES, (), at_most(60))
-    series = [name for name in names(reduced) if name.startswith("stg_")]
-    assert series == ["stg_orders_202412"] and len(dropped) == 23
-    assert len(names(reduced)) == 7
+    series = Schema("sales", STAGING)
+    assert without_copies("total of orders", series) == (series, ())  # there is nothing else
+    months = tuple(replace(table, name=table.name.removeprefix("stg_")) for table in STAGING)
+    rest, copies = without_copies("total of orders", Schema("sales", months))
+    assert names(rest) == ["orders_202412"] and len(copies) == 23
 
 
 @pytest.mark.parametrize(
@@ -201,8 +199,8 @@ def test_one_table_of_a_series_stands_for_all() -> None:
     ],
 )
 def test_a_copy_that_is_asked_for_is_no_copy(question: str, name: str) -> None:
-    reduced, _ = reduce_schema(question, SALES, (), at_most(13))
-    table = reduced.table(name)
+    originals, _ = without_copies(question, SALES)
+    table = originals.table(name)
     whole = SALES.table(name)
     assert table is not None and whole is not None and table.columns == whole.columns
 

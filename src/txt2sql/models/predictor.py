@@ -21,7 +21,7 @@ from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.vote import Candidate, ScoredAnswer, choose
 from txt2sql.models.vote import Weights as Vote
 from txt2sql.prompts import ANSWER_TOKENS, count_tokens, question_prompt, render
-from txt2sql.prompts.reduce import copy_weights
+from txt2sql.prompts.reduce import without_copies
 from txt2sql.sql.text import declines, extract_sql, none_is_an_answer
 from txt2sql.types import (
     Completion,
@@ -307,7 +307,7 @@ def _readings(request: _Request, answer: Prediction) -> tuple[str, ...]:
     texts: list[str] = []
     if answer.sql and not request.example.previous:  # a follow-up says too little
         matches, question = request.prompt.matches, request.example.question
-        copies = copy_weights(request.schema, frozenset(), frozenset())
+        copies = without_copies(question, request.schema)[1]
         texts += readings(question, answer.sql, request.schema, matches, copies)
     if answer.sql and answer.certainty == "sure":
         least = scores[answer.sql] + math.log(_RIVAL)

@@ -86,7 +86,6 @@ def render(
         examples = ["Answered questions about other databases:", *examples, "Now this database:"]
 
     def parts(schema: Schema, dropped: Sequence[str], samples: bool) -> tuple[list[str], list[str]]:
-        """The lines of the schema part, and those of the question part."""
         static = [_table(table, schema, samples) for table in schema.tables]
         if dropped:
             named = ", ".join(fold(name, 60) for name in dropped[:_MAX_NAMED_DROPS])
@@ -121,7 +120,6 @@ def render(
 
 
 def _text(static: Sequence[str], request: Sequence[str]) -> str:
-    """The prompt as plain text; without a request, its beginning."""
     comments = [f"-- {line}" for part in request for line in part.split("\n")]
     ending = [*comments, _CONTINUE] if request else []
     return "\n".join([_HEAD, *static, *ending, ""])
@@ -173,7 +171,6 @@ def _table(table: Table, schema: Schema, samples: bool) -> str:
 
 
 def _type(column: Column) -> str:
-    """The declared type without its length, as SQLite and most people's tables spell it."""
     declared = re.sub(r"\s*\(.*", "", column.declared_type).strip().upper()
     return _SPELLINGS.get(declared, declared[:_MAX_VALUE_CHARS]) or _TYPES.get(column.type, "")
 
@@ -186,7 +183,6 @@ def _is_numeric(column: Column) -> bool:
 
 
 def _comment(column: Column, samples: bool) -> str:
-    """What the database says of a column, and samples as a query would spell them."""
     shown = []
     for value in column.samples if samples else ():
         text = fold(value, _MAX_VALUE_CHARS)
@@ -205,13 +201,11 @@ def question_prompt(prompt: Prompt, sql: str) -> Prompt:
 
 
 def _meaning(words: str, name: str) -> str:
-    """What a comment says, where it says more than the name does."""
     described, own = (re.sub(r"[\W_]", "", text).lower() for text in (words, name))
     return fold(words, _MAX_MEANING_CHARS) if words and described != own else ""
 
 
 def _values(schema: Schema, matches: Sequence[ValueMatch]) -> list[str]:
-    """The line of the cells and conditions that the question seems to mention."""
     conditions: dict[str, None] = {}
     for match in sorted(matches, key=lambda match: -match.score):
         table = schema.table(match.table)

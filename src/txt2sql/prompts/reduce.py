@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
@@ -45,7 +46,6 @@ _NAMING, _NEIGHBOUR = 0.8, 0.5
 _NAMING_WORDS = frozenset("name title first last fname lname".split())
 _LONGEST_BRIDGE = 3  # keys: kept tables farther apart than this are left unconnected
 
-COPY_WEIGHT = 0.05
 _SERIES = 3  # so many tables of one shape whose names differ in digits only
 # The words that mark a copy, and how people say them; some do whatever the table is of, the others where
 # it has most columns of another.
@@ -78,24 +78,20 @@ def reduce_schema(
         return schema, ()
     ranked = rank_columns(question, schema, matches)
     links = _links(schema, {table for table, _ in ranked})
-    best = _select(schema, ranked[:1])
-    # Galloping: a short prefix is cheap to build and to render, and prompts hold few columns.
-    size, step, growing = 1, 8, True
-    while step:
-        tried = ranked[: size + step]
-        candidate = _select(schema, [*tried, *_bridges(tried, links, schema)])
-        if len(tried) > size and fits(candidate):
-            best, size = candidate, len(tried)
-        else:
-            growing = False
-        step = step * 2 if growing else step // 2
+
+    def best_of(size: int) -> Schema:
+        return _select(schema, [*ranked[:size], *_bridges(ranked[:size], links, schema)])
+
+    sizes = range(2, len(ranked) + 1)
+    size = bisect_left(sizes, True, key=lambda size: not fits(best_of(size))) + 1
+    best = best_of(size) if size > 1 else _select(schema, ranked[:1])
     dropped: list[str] = []
     for table in schema.tables:
         if (rest := best.table(table.name)) is None:
             dropped.append(table.name)
         else:
-            kept = {column.name for column in rest.columns}
-            dropped += [f"{table.name}.{c.name}" for c in table.columns if c.name not in kept]
+            names = {column.name for column in rest.columns}
+            dropped += [f"{table.name}.{c.name}" for c in table.columns if c.name not in names]
     return best, tuple(dropped)
 
 
@@ -103,8 +99,7 @@ def without_copies(question: str, schema: Schema) -> tuple[Schema, tuple[str, ..
     """`schema` without staging tables, backups and all but one of a numbered series, and their names;
     those that the question names or asks for stay.
     """
-    weights = _Question(question, schema).weights
-    copies = {name for name, weight in weights.items() if weight <= COPY_WEIGHT}
+    copies = _copies(schema, _Question(question, schema))
     originals = [(t.name, c.name) for t in schema.tables if t.name not in copies for c in t.columns]
     if not copies or not originals:
         return schema, ()
@@ -114,12 +109,8 @@ def without_copies(question: str, schema: Schema) -> tuple[Schema, tuple[str, ..
 def rank_columns(
     question: str, schema: Schema, matches: Sequence[ValueMatch] = ()
 ) -> list[tuple[str, str]]:
-    """The (table, column) pairs, the one that matters most to the question first; ties in order. Tables that
-    another one of their series stands for are left out.
-    """
+    """The (table, column) pairs, the one that matters most to the question first; ties in order."""
     mentions = _Question(question, schema)
-    weights = {table.name: mentions.weights.get(table.name, 1.0) for table in schema.tables}
-    tables = [table for table in schema.tables if weights[table.name]]
     table_idf = _idf([chain(*_texts(table)) for table in schema.tables])
     column_idf = _idf([chain(*_texts(c)) for table in schema.tables for c in table.columns])
     mentioned: dict[_Place, float] = {}
@@ -128,7 +119,7 @@ def rank_columns(
         mentioned[place] = max(mentioned.get(place, 0.0), match.score)
     scores: dict[str, list[float]] = {}
     totals: dict[str, float] = {}
-    for table in tables:
+    for table in schema.tables:
         named = table.name in mentions.named
         own = scores[table.name] = [
             mentions.likeness(column, column_idf, named)
@@ -138,14 +129,14 @@ def rank_columns(
         ]
         shared = _TABLE_WEIGHT * mentions.likeness(table, table_idf, named)
         shared += _BEST_COLUMN_WEIGHT * max(own, default=0.0)
-        totals[table.name] = weights[table.name] * (shared + _NAMED_TABLE * named)
+        totals[table.name] = shared + _NAMED_TABLE * named
     links = _links(schema, totals.keys())
     ranked: list[tuple[float, str, str]] = []
-    for table in tables:
+    for table in schema.tables:
         near = max((totals[other] for other in links.get(table.name, ())), default=0.0)
         for column, score in zip(table.columns, scores[table.name], strict=True):
             score += _NAMING * (not _NAMING_WORDS.isdisjoint(_texts(column)[0]))
-            score = weights[table.name] * (score + _NEIGHBOUR * near) + totals[table.name]
+            score += _NEIGHBOUR * near + totals[table.name]
             ranked.append((score, table.name, column.name))
     ranked.sort(key=lambda each: -each[0])
     return [(table, column) for _, table, column in ranked]
@@ -172,10 +163,8 @@ class _Question:
         self.shares: dict[str, float] = {}
         self.named = {table.name for table in schema.tables if self.names(table)}
         self.spent = {stem(part) for name in self.named for part in name_parts(name)}
-        self.weights = copy_weights(schema, self.stems, self.named)
 
     def names(self, item: Table | Column) -> bool:
-        """Whether it names a table or column: spaced, in the plural, in another case."""
         parts = name_parts(item.name)
         spellings = [parts, item.words.lower().split()]
         if isinstance(item, Table) and parts and parts[0] in _PREFIXES:
@@ -212,7 +201,6 @@ class _Question:
 
 
 def _texts(item: Table | Column) -> tuple[list[str], list[str]]:
-    """The words of a name, and those of its comment that it does not have."""
     words = item.words.lower().split() if item.words else name_parts(item.name)
     known = {*words, *_STOP}
     return words, [w for w in dict.fromkeys(_WORD.findall(item.comment.lower())) if w not in known]
@@ -225,7 +213,6 @@ def _idf(documents: Sequence[Iterable[str]]) -> dict[str, float]:
 
 
 def _links(schema: Schema, tables: Set[str]) -> _Links:
-    """Table -> the tables that a key joins it with, the surest keys first."""
     links: _Links = {}
     for key in sorted(schema.foreign_keys, key=lambda key: -key.score):
         if key.table in tables and key.referenced_table in tables:
@@ -266,7 +253,6 @@ def _bridges(chosen: Sequence[_Place], links: _Links, schema: Schema) -> Iterato
 
 
 def _select(schema: Schema, places: Iterable[_Place]) -> Schema:
-    """The columns in these places, with the primary keys of their tables and the keys between them."""
     wanted: dict[str, set[str]] = {}
     for table_name, column_name in places:
         wanted.setdefault(table_name, set()).add(column_name)
@@ -285,19 +271,16 @@ def _select(schema: Schema, places: Iterable[_Place]) -> Schema:
     return replace(schema, tables=tuple(tables), foreign_keys=keys)
 
 
-def copy_weights(schema: Schema, stems: Set[str], named: Set[str]) -> dict[str, float]:
-    """Table -> what its likeness to the question counts for, below 1 for a copy.
-
-    It is 0 where another table of a series stands for it. `stems` are the stems of the question and
-    `named` the tables that it names: those are no copies, nor are backups where it asks for backups.
+def _copies(schema: Schema, question: _Question) -> set[str]:
+    """The tables that are copies, or that another one of their series stands for; not those that the question
+    names, nor backups where it asks for backups.
     """
     columns = {t.name: [column.name.lower() for column in t.columns] for t in schema.tables}
     originals = {joined(name_parts(name)): own for name, own in columns.items()}
+    stems = question.stems
+    copies = {name for name, own in columns.items() if _is_copy(name, own, originals, stems)}
     series: dict[tuple[str, ...], list[str]] = {}
-    weights = {}
     for name, own in columns.items():
-        if _is_copy(name, own, originals, stems):
-            weights[name] = COPY_WEIGHT
         if re.search(r"\d", name):
             series.setdefault((re.sub(r"\d+", "#", name.lower()), *own), []).append(name)
     dates = tuple(word for word in stems if word.isdigit() and len(word) > 3)  # as of 2023
@@ -305,9 +288,8 @@ def copy_weights(schema: Schema, stems: Set[str], named: Set[str]) -> dict[str, 
         if len(members) >= _SERIES:
             members.sort(key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
             meant = [n for n in members if re.sub(r"\D", "", n).startswith(dates)]
-            shown = {members[-1], *meant[-1:]}
-            weights.update({name: 0.0 for name in members if name not in shown})
-    return {name: weight for name, weight in weights.items() if name not in named}
+            copies.update(set(members) - {members[-1], *meant[-1:]})
+    return copies - question.named
 
 
 def _is_copy(

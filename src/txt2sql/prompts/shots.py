@@ -30,8 +30,6 @@ _SHORTEST_NAME = 3
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One answered question."""
-
     question: str
     sql: str
 

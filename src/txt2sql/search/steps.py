@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from txt2sql.sql.repair import mend
+from txt2sql.sql.repair import repair
 from txt2sql.types import QueryResult, Schema
 
 CLAUSES = frozenset("select from where group having order limit union intersect except".split())
@@ -76,7 +76,7 @@ def partial_fault(text: str, schema: Schema, run: Callable[[str], QueryResult]) 
         prefix = " ".join(step for step in steps if clause(step) != "limit")
         reason = fault(prefix, run)
         if reason and "column" in reason:  # a whole answer would be mended: so may this one be
-            repaired = mend(prefix, schema).sql
+            repaired = repair(prefix, schema)
             return fault(repaired, run) if repaired else reason
         return reason
     # Before its FROM, every column of the schema is in reach.

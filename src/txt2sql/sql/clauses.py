@@ -26,7 +26,7 @@ from itertools import accumulate
 from sqlglot import MappingSchema, exp, parse
 from sqlglot.optimizer.qualify import qualify
 
-from txt2sql.sql.sources import Node, entries
+from txt2sql.sql.sources import Node, conjuncts, entries
 from txt2sql.types import Schema
 
 Items = Counter[tuple[str, str]]
@@ -111,12 +111,10 @@ class _Query:
             name = cte.alias.lower()
             self.ctes[name] = _Query(self, self.backwards)  # what a recursive one reads
             self.ctes[name] = self.below(cte.this)
-        if isinstance(node, exp.Select):
-            self.select(node)
-        elif isinstance(node, exp.SetOperation):
+        if isinstance(node, exp.SetOperation):
             self.set_operation(node)
         else:
-            raise ValueError(f"not a query: {node.key}")
+            self.select(node)
         for place, key in enumerate(_parts(node, "order"), 1):
             direction = "desc" if key.args.get("desc") else "asc"
             if bool(key.args.get("nulls_first")) is bool(key.args.get("desc")):
@@ -128,7 +126,7 @@ class _Query:
         return self
 
     def select(self, node: Node) -> None:
-        if not node.expressions:
+        if not isinstance(node, exp.Select) or not node.expressions:
             raise ValueError("nothing is selected")
         conditions = self.from_(node)
         for item in node.expressions:
@@ -146,7 +144,6 @@ class _Query:
             self.add("group", key)
 
     def from_(self, node: Node) -> list[tuple[Node, str]]:
-        """Read FROM and its joins; their conditions, each with the clause that it belongs to."""
         listed = [(entry, join, self.derived(entry)) for entry, join in entries(node)]
         names = [
             "(query)" if inner else _short(entry.name.lower() or self.text(entry.this))
@@ -194,7 +191,6 @@ class _Query:
                 self.include(name, side)
 
     def add(self, clause: str, node: Node, before: str = "", after: str = "") -> str:
-        """Add the item of an expression, and under its name those of the subqueries in it."""
         self.inner, text = [], ""
         if clause in ("group", "order") and isinstance(node, exp.Literal) and node.name.isdecimal():
             text = dict(enumerate(self.selected, 1)).get(int(node.name), "")
@@ -252,7 +248,6 @@ class _Query:
         return f"not({text})" if node.args.get("negate") else text
 
     def column(self, node: Node) -> str:
-        """A column by the name of its source; or the select item, or the string, that it is."""
         name, table = node.name.lower(), node.table.lower()
         for around in self.outwards:
             if table in around.sources:
@@ -270,15 +265,12 @@ class _Query:
 
 
 def _conjuncts(node: Node) -> Iterator[Node]:
-    """The conditions that all have to hold; BETWEEN is two of them."""
-    node = node.unnest()
-    if isinstance(node, exp.And):
-        yield from (part for side in node.flatten() for part in _conjuncts(side))
-    elif isinstance(node, exp.Between):
-        yield exp.LTE(this=node.args["low"], expression=node.this)
-        yield exp.LTE(this=node.this, expression=node.args["high"])
-    elif node != exp.true():  # which qualifying adds to a join without a condition
-        yield node
+    for part in conjuncts(node):
+        if isinstance(part, exp.Between):
+            yield exp.LTE(this=part.args["low"], expression=part.this)
+            yield exp.LTE(this=part.this, expression=part.args["high"])
+        elif part != exp.true():  # which qualifying adds to a join without a condition
+            yield part
 
 
 def _parts(node: Node, clause: str) -> list[Node]:
@@ -294,7 +286,6 @@ def _whole(items: Items) -> str:
 
 
 def _short(text: str) -> str:
-    """A text of bounded length, different for different texts."""
     if len(text) <= _MAX_TEXT:
         return text
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()

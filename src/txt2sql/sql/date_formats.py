@@ -178,7 +178,7 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
 def _is_subtracted(node: Node, owner: Mapping[int, Source]) -> bool:
     # From it or from it another column of dates, as if they were numbers.
     sides = (node.parent.this, node.parent.expression) if isinstance(node.parent, exp.Sub) else ()
-    other = next((side for side in sides if side is not node), None)
+    other: Node = next((side for side in sides if side is not node), None)
     cell = owner[id(other)].column(other.name) if id(other) in owner else None
     form = column_format(cell) if cell is not None else None
     return form is not None and form.kind in _TEXTS
@@ -250,7 +250,6 @@ def _compared(parent: Node, name: str, place: tuple[int, int], form: DateFormat)
 
 
 def _part(place: str, form: DateFormat, part: str) -> str:
-    """An expression that is a part of the column's date, as strftime gives it."""
     cuts = {name: cut for cut, name in reversed(_SLICES.get(form.kind, {}).items())}
     if part in cuts and not (part == "%Y-%m" and form.mark != "-"):
         return f"substr({place}, {cuts[part][0]}, {cuts[part][1]})"
@@ -327,14 +326,12 @@ def _dated(names: Names, question: str) -> Iterator[tuple[tuple[str, str], Node,
 
 
 def _whole(node: Node) -> Node:
-    """The conjunction that a condition is part of."""
     while isinstance(node.parent, (exp.And, exp.Paren)):
         node = node.parent
     return node
 
 
 def _in_years(names: Names) -> bool:
-    """Make days between a birth and now years."""
     changed = False
     for difference in list(names.tree.find_all(exp.Sub)):
         sides = [(side, _day(side)) for side in (difference.this, difference.expression)]
@@ -358,7 +355,6 @@ def _in_years(names: Names) -> bool:
 
 
 def _day(node: Node) -> Node | None:
-    """What JULIANDAY is called with: a column, or the present."""
     called = isinstance(node, exp.Anonymous) and node.name.upper() == "JULIANDAY"
     if not called or len(node.expressions) != 1:
         return None

@@ -86,7 +86,6 @@ def _query(tree: Node) -> str:
 
 
 def _phrase(tree: Node) -> str:
-    """A query as part of a sentence: "the average price of books"."""
     tree = tree.unnest()
     return _Select(tree).phrase() if isinstance(tree, exp.Select) else f"({_query(tree)})"
 
@@ -100,10 +99,10 @@ class _Select:
         self.sources = [self.source(entry, join) for entry, join in listed]
 
     def sentence(self) -> str:
-        only = self.columns[0].unalias()
-        if len(self.columns) > 1 or self.tree.args.get("group") or not isinstance(only, exp.Count):
+        item = self.columns[0].unalias()
+        if len(self.columns) > 1 or self.tree.args.get("group") or not isinstance(item, exp.Count):
             return f"shows {self.phrase()}"
-        return f"counts the {self.say(only).removeprefix('the number of ')}{self.rest()}"
+        return f"counts the {self.say(item).removeprefix('the number of ')}{self.rest()}"
 
     def phrase(self) -> str:
         if len(self.columns) == 1 and isinstance(self.columns[0], exp.Star):
@@ -132,7 +131,6 @@ class _Select:
         return text + _order(tree, self.key)
 
     def key(self, term: Node) -> str:
-        """A column, which GROUP BY and ORDER BY may call by its position or alias."""
         if isinstance(term, exp.Literal) and not term.is_string:
             if 0 < int(term.this) <= len(self.columns):
                 term = self.columns[int(term.this) - 1].unalias()
@@ -267,9 +265,8 @@ def _verbatim(node: Node) -> str:
 def labels(sql: str, columns: Sequence[str], schema: Schema) -> list[str]:
     """One label for each column; its own name where there is nothing better."""
     tree = _labelled(sql, len(columns), schema.dialect)
-    if tree is None:
-        return list(columns)
-    return [_label(tree, each, name, schema) for each, name in zip(tree.expressions, columns)]
+    items = zip(tree.expressions, columns) if tree else ()
+    return [_label(tree, each, name, schema) for each, name in items] or list(columns)
 
 
 def origins(sql: str, columns: Sequence[str], dialect: str = "sqlite") -> list[str]:
@@ -280,9 +277,8 @@ def origins(sql: str, columns: Sequence[str], dialect: str = "sqlite") -> list[s
     ['', 'max year', 'a']
     """
     tree = _labelled(sql, len(columns), dialect)
-    if tree is None:
-        return list(columns)
-    return [_origin(_unwrapped(each), name) for each, name in zip(tree.expressions, columns)]
+    items = zip(tree.expressions, columns) if tree else ()
+    return [_origin(_unwrapped(each), name) for each, name in items] or list(columns)
 
 
 def _origin(node: Node, name: str) -> str:
@@ -302,8 +298,7 @@ def _unwrapped(node: Node) -> Node:
     return node
 
 
-def _labelled(sql: str, columns: int, dialect: str) -> exp.Select | None:
-    """The SELECT that names the columns of a statement, where it has one expression for each."""
+def _labelled(sql: str, columns: int, dialect: str) -> Node:
     tree: Node = None
     if len(sql) <= _MAX_CHARS:
         with suppress(*_FAILURES):

@@ -76,7 +76,6 @@ class Problem:
 
     @property
     def sentence(self) -> str:
-        """For the person who asked."""
         named = f" ({self.name})" if self.name else ""
         return f"{WROTE} {self.kind.value[1]}{named}; ask in other words"
 
@@ -131,7 +130,6 @@ class _Output:
     spread: set[str] = field(default_factory=set)
 
     def sorts(self, name: str, qualifier: str) -> bool:
-        """Whether a compound query with this part can be ordered by a name."""
         if self.columns is None or self.scope is None:
             return True
         numbers = self.scope.find(name, qualifier)
@@ -385,7 +383,6 @@ class _Walk:
         return output
 
     def text(self, node: Node) -> str:
-        """A name as the statement writes it, with its qualifier."""
         if isinstance(node, exp.Column):
             parts = [part for part in (node.args.get("table"), node.this) if part is not None]
             return ".".join(map(self.text, parts))

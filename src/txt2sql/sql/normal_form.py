@@ -134,7 +134,6 @@ class _Rewriter:
                 source.node.set("alias", alias if self.names[source] != source.base else None)
 
     def is_read_inside(self, middle: Scope, source: Source) -> bool:
-        """Whether a SELECT, or one inside it, reads columns of a source of one around it."""
         return any(
             middle in scope.outwards() and any(self.owners[id(c)] is source for c in columns)
             for scope, columns in self.columns.items()
@@ -214,7 +213,6 @@ class _Rewriter:
         select.set("where", left)
 
     def ends(self, node: Node, order: dict[Source, int]) -> tuple[int, int] | None:
-        """The positions of the two sources whose columns are equated, else None."""
         if not isinstance(node, exp.EQ):
             return None
         owners = [self.owners.get(id(side)) for side in (node.this, node.expression)]
@@ -227,8 +225,8 @@ def _owner(node: Node, scope: Scope) -> Source | None:
     name, qualifier = node.name.lower(), node.table.lower()
     if node.is_star:
         sources = (source for around in scope.outwards() for source in around.sources)
-        if found := next((source for source in sources if source.alias == qualifier), None):
-            return found
+        if owner := next((source for source in sources if source.alias == qualifier), None):
+            return owner
     numbers = [] if name in scope.aliases and not qualifier else scope.find(name, qualifier)
     if len(numbers) > 1:
         raise ValueError

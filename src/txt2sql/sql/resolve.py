@@ -58,7 +58,6 @@ class Meaning:
 
     @property
     def name(self) -> str:
-        """The name as its source has it."""
         return self.column.name if self.column is not None else self.projection.alias_or_name
 
 
@@ -157,12 +156,11 @@ def _first_value(node: Node) -> Node | None:
 
 def _output(query: Node, source: str, name: str) -> Meaning | None:
     named = (item for item in projections(query) if item.alias_or_name.lower() == name.lower())
-    found = next(named, None)
-    return None if found is None else Meaning(source, projection=found)
+    item = next(named, None)
+    return None if item is None else Meaning(source, projection=item)
 
 
 def _common_table(node: exp.Table) -> Node | None:
-    """The query of the common table expression that a table names, else None."""
     holder: Node | None = node.parent
     while holder is not None:
         with_ = holder.args.get("with_")

@@ -135,7 +135,6 @@ def _call(node: Node) -> tuple[str, Node | None, list[str], str]:
 
 
 def _moment(value: Node | None, modifiers: list[str], unit: str, dialect: str) -> Node:
-    """The moment of a call, as a DATE or TIMESTAMP."""
     steps = [each for each in modifiers if each not in _ZONES]
     if value is not None and len(steps) < len(modifiers):
         raise _Unlike  # the zone of the values is not known
@@ -174,7 +173,6 @@ def _as(moment: Node, unit: str) -> Node:
 
 
 def _formatted(form: str, moment: Node, dialect: str) -> Node:
-    """Text of the parts that the engine's own function formats, and of those that it lacks."""
     parts: list[Node] = []
     plain = ""
     form = re.sub("%[FTR]", lambda short: _SHORT[short[0]], form)

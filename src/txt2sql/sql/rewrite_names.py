@@ -43,7 +43,6 @@ def columns_of_tables(table: Node, resolver: Resolver) -> None:
 
 
 def _projection(column: exp.Column) -> Node | None:
-    """The item of the select list around it that has this alias."""
     items = projections(column.find_ancestor(exp.Select, exp.SetOperation))
     return next((item for item in items if item.alias.lower() == column.name.lower()), None)
 
@@ -212,7 +211,6 @@ def _settled(column: Node, select: Node, keys: list[Node], resolver: Resolver) -
 
 
 def _among(node: Node, keys: list[Node], resolver: Resolver) -> bool:
-    """Whether an expression is one of these; columns are compared by what they stand for."""
 
     def meant(node: Node) -> Hashable:
         meaning = resolver.find(node) if isinstance(node, exp.Column) else None

@@ -98,13 +98,12 @@ def _read(tree: Node, sql: str, table: Table) -> Sketch:
     for condition in conjuncts(where.this) if where else ():
         operator = _OPERATORS.index(type(condition))
         (left, value), (right, other) = operand(condition.this), operand(condition.expression)
-        if (left is None) is (right is None):
+        if left is not None and right is None:
+            conds.append((left, operator, other))
+        elif left is None and right is not None:
+            conds.append((right, _FLIPPED[operator], value))
+        else:
             raise ValueError  # two columns, or none
-        flipped = left is None
-        place = right if flipped else left
-        conds.append(
-            (place, _FLIPPED[operator] if flipped else operator, value if flipped else other)
-        )
     if sel is None:
         raise ValueError
     return Sketch(sel, agg, tuple(conds))

@@ -85,7 +85,6 @@ class Scope:
     equalities: list[tuple[tuple[int, str], tuple[int, str]]] = field(default_factory=list)
 
     def outwards(self) -> Iterator[Scope]:
-        """This scope, then those around it."""
         scope: Scope | None = self
         while scope is not None:
             yield scope
@@ -189,7 +188,6 @@ def edited(sql: str, edits: Iterable[Edit]) -> str:
 
 
 def unquoted(name: str) -> str:
-    """A name without its quotes."""
     if name[:1] in ('"', "`", "'") and name[-1:] == name[:1] and len(name) > 1:
         return name[1:-1].replace(name[0] * 2, name[0])
     return name[1:-1] if name[:1] == "[" and name[-1:] == "]" else name

@@ -157,7 +157,6 @@ def tokenise(sql: str) -> list[str] | None:
 
 
 def _split_stops(text: str) -> str:
-    """Set apart the full stops that end the text or a sentence in it."""
     bare = text.rstrip().rstrip(_CLOSERS)
     if bare.endswith(".") and not bare.endswith(".."):
         text = f"{bare[:-1]} . {text[len(bare) :]}"
@@ -270,7 +269,6 @@ class _Reader:
         return Query(*clauses, branches)
 
     def sources(self) -> tuple[tuple[str | Query, ...], Conditions, list[str]]:
-        """Tables and queries of FROM, the conditions of ON, and the names of the tables."""
         tokens = self.tokens
         tables: list[str | Query] = []
         own: list[str] = []
@@ -540,11 +538,10 @@ def _keywords(query: Query) -> frozenset[str]:
         "not": any(condition.negated for condition in conditions),
     }
     operators = {condition.operator for condition in conditions} & {"in", "like"}
-    return operators.union([word for word, there in occurring.items() if there])
+    return frozenset([*operators, *(word for word, there in occurring.items() if there)])
 
 
 def _blank(value: Value) -> Query | None:
-    """A query without the literals of its conditions, though not of queries in its FROM; else None."""
     if not isinstance(value, Query):
         return None
     return value._replace(

@@ -81,7 +81,6 @@ def is_ordered(sql: str) -> bool:
 
 
 def is_statement(sql: str) -> bool:
-    """True when it is one SQL statement that parses."""
     return len(sql) <= _LONGEST and _parse(sql) is not None
 
 
@@ -163,7 +162,6 @@ def _cut(text: str, inline: bool) -> tuple[str, bool]:
 
 
 def _trim(sql: str) -> str:
-    """Without white space and comment lines at the end (the next question of a base model)."""
     return re.sub(r"(?:\s*\n[ \t]*(?:--|#)[^\n]*)+\Z", "", sql.strip()).strip()
 
 

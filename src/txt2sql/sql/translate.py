@@ -235,7 +235,6 @@ def cast(node: Node, resolver: Resolver) -> Node | None:
 
 
 def _whole(node: Node, kind: str, dialect: str) -> Node:
-    """A number of this kind without its fraction."""
     if kind != NUMBER:
         return exp.cast(node.copy(), "bigint")
     name = "TRUNCATE" if dialect == "mysql" else "TRUNC"
