@@ -75,6 +75,7 @@ def evaluate(
     mode: ModeOption = "strict",
     keep_distinct: bool = flag("Official mode: keep every DISTINCT.", "--keep-distinct"),
     metrics: str | None = option("Only these  [default: those of the data set]", metavar="A,B"),
+    one_mode: bool = flag("Leave out what the other mode says.", "--one-mode"),
     test_suite: Path | None = option("Also judge on DIR/<db_id>/*.sqlite.", metavar="DIR"),
     timeout: float = option("Seconds of one statement.", default=30.0, metavar="S", min=0.1),
     processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1),
@@ -108,7 +109,7 @@ def evaluate(
     place = f"'{gold}'" if gold else f"'{source.name}' {split}"
     whole = read_gold(gold) if gold else list(source.examples(split))
     examples = draw(usable(whole, place, answers=True), limit, seed)
-    judging = Judging(mode, keep_distinct, limits=replace(LIMITS, timeout_s=timeout))
+    judging = Judging(mode, keep_distinct, not one_mode, replace(LIMITS, timeout_s=timeout))
     chosen = choose(Context(judging, source, "" if gold else split, test_suite), metrics)
     load: Callable[[], Predictor] | None = None
     hosted = file = None
