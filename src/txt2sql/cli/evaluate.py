@@ -137,7 +137,10 @@ def evaluate(
         **identity,
         **_hashes(source, examples),
     }
-    folder = output or Path("results") / _folder_name({**config, "seed": seed})
+    words = f"evaluate-{config['model']}-{config['dataset']}-{config['split']}"
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words)
+    mark = text_hash(repr(sorted({**config, "seed": seed}.items())))[:8]
+    folder = output or Path("results") / f"{readable}-{mark}"
     run = runs.open_run(folder, config, seed)
     unanswered: dict[str, int] = {}
     if hosted:
@@ -156,7 +159,7 @@ def evaluate(
     facts = {
         **config,
         "seed": seed,
-        **run.made_with(),
+        **runs.made_with(),
         "judging": {**asdict(judging), "metrics": [metric.name for metric in chosen]},
         "run": str(folder),
         "unanswered": unanswered,
@@ -188,14 +191,6 @@ def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
         "questions": text_hash(lines),
         "databases": {path.stem: file_hash(path) for path in sorted(files)},
     }
-
-
-def _folder_name(config: Mapping[str, Any]) -> str:
-    from txt2sql.evaluation.provenance import text_hash
-
-    words = f"evaluate-{config['model']}-{config['dataset']}-{config['split']}"
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words)
-    return f"{readable}-{text_hash(repr(sorted(config.items())))[:8]}"
 
 
 def of_model(options: PredictorOptions, source: Dataset) -> Identified:

@@ -40,7 +40,7 @@ from txt2sql.execution.database import Database
 from txt2sql.models import adapters
 from txt2sql.models.adapters import Adapter, base_name
 from txt2sql.models.catalog import ADAPTER, is_exported, read_json, resolve, sources
-from txt2sql.runs import Run, open_run, write_atomically
+from txt2sql.runs import Run, made_with, open_run, write_atomically
 from txt2sql.training.loop import Progress, Report, silent
 from txt2sql.training.pairs import PARTS, Pair, examples, make_split, read_given, write_split
 from txt2sql.training.settings import AdaptConfig, SFTConfig
@@ -240,7 +240,7 @@ class Adaptation:
             "measured": numbers,
             "seconds": self.state["seconds"],
             "config": as_mapping(self.config),
-            **self.run.made_with(),
+            **made_with(),
         }
         write_atomically(self.run.folder / "report.md", _page(facts, comparisons))
         write_atomically(self.run.folder / "report.json", json.dumps(facts, indent=2) + "\n")
