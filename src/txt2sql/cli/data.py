@@ -26,7 +26,6 @@ app = typer.Typer(
 
 _SHOWN = {name: name for name in ("n", "ran", "failed", "empty", "matched")}
 _SHOWN |= {"dropped": "reduced", "prompt_median": "chars (p50)", "prompt_p95": "(p95)"}
-"""What a person wants to see of a split -> its column."""
 
 _Data = Annotated[
     Path | None,

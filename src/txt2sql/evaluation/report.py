@@ -26,8 +26,7 @@ _DIFFICULTIES = ("easy", "medium", "hard", "extra")
 _MAX_DATABASES = 300
 """WikiSQL asks a few questions of each of thousands of tables: means over these tell nothing."""
 
-Estimates = Mapping[str, Estimate]
-"""Metric -> estimate."""
+Estimates = Mapping[str, Estimate]  # by metric
 
 
 class Report(NamedTuple):

@@ -31,7 +31,6 @@ CATEGORIES = (
     "no_sql",
     "gold_error",
 )
-"""Every category, in the order of a report."""
 
 _ERRORS = {
     "no such column": "unknown_column",
