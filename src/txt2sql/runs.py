@@ -97,9 +97,6 @@ class Run:
 
     folder: Path
 
-    def made_with(self) -> dict[str, Any]:
-        return _made_with()
-
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         append_row(self.folder / f"{name}.jsonl", row)
 
@@ -145,7 +142,7 @@ def open_run(folder: Path, config: Mapping[str, Any], seed: int = 0) -> Run:
                 "seed": seed,
                 "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "command": sys.argv,
-                **_made_with(),
+                **made_with(),
                 "config": given,
             }
             write_atomically(folder / "run.json", json.dumps(made, indent=2) + "\n")
@@ -167,7 +164,7 @@ def _flat(tree: Any, where: str = "") -> dict[str, Any]:
 
 
 @cache
-def _made_with() -> dict[str, Any]:
+def made_with() -> dict[str, Any]:
     """Commit, hardware and versions; asking git and the drivers takes a while."""
     return {"commit": commit(), "hardware": hardware(), "versions": versions()}
 

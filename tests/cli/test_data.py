@@ -1,12 +1,15 @@
-"""`txt2sql data`: what a person and a script see of it."""
+"""`txt2sql data` and `synth`: what a person and a script see of them."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlite_files import build
 
 from txt2sql import sample
 
@@ -55,3 +58,34 @@ def test_preprocess_shows_a_summary_and_lists_failures(folder: Path, txt2sql: Co
         ("dev", 30, 1, 0),
         ("train_spider", 30, 0, 0),
     ]
+
+
+@pytest.fixture
+def synth(txt2sql: Command) -> Callable[..., list[Any]]:
+    def run(output: str, *arguments: object) -> list[Any]:
+        assert txt2sql("synth", *arguments, "--output", output).code == 0
+        return [json.loads(line) for line in Path(output).read_text("utf-8").splitlines()]
+
+    return run
+
+
+def test_an_empty_database_is_told_and_nothing_written(tmp_path: Path, txt2sql: Command) -> None:
+    bare = build(tmp_path / "bare.sqlite", "CREATE TABLE t (a INT)")
+    done = txt2sql("synth", "--db", bare, "--output", "out.jsonl")
+    assert done.code == 1
+    assert "no rows" in done.err.splitlines()[-1] and "Traceback" not in done.err
+    assert not Path("out.jsonl").exists()
+
+
+def test_the_questions_of_other_splits_do_not_come_out(
+    shops: Path, synth: Callable[..., list[Any]]
+) -> None:
+    items = json.loads((shops / "dev.json").read_text())
+    (shops / "train.json").write_text(json.dumps(items[:1]))
+    options = ("--dataset", shops, "-n", 30)
+    rows = synth("first.jsonl", *options)
+    taken = [{"db_id": "shop", "question": row["question"], "query": row["query"]} for row in rows]
+    (shops / "dev.json").write_text(json.dumps(taken))
+    again = synth("second.jsonl", *options)
+    assert again
+    assert not {row["question"] for row in rows} & {row["question"] for row in again}

@@ -112,3 +112,13 @@ def test_markdown_never_shows_a_mean_without_n_and_interval() -> None:
     assert page.startswith("# m on shop dev\n\nMode: strict.\n")
     assert "| execution accuracy | all | all | 50.0% (15.0 to 85.0) | 4 |" in page
     assert "| wrong result | 1 |" in page and "prediction error" not in page
+
+
+def test_throughput_is_examples_over_total_and_without_times_there_is_none() -> None:
+    report = printed(summarise([item(str(i), WRONG, seconds=i / 10) for i in range(1, 21)]))
+    assert report["seconds"] == pytest.approx({"median": 1.05, "p95": 1.905, "total": 21.0})
+    assert report["examples_per_second"] == pytest.approx(20 / 21)
+    for silent in ([], [item("a", WRONG, seconds=0.0)]):
+        report = printed(summarise(silent))
+        assert report["seconds"] == dict.fromkeys(("median", "p95", "total"))
+        assert report["examples_per_second"] is None

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import json as codec
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from txt2sql.cli.options import JsonOption, SetOption, flag, grouped, option, overrides
+from txt2sql.cli.options import JsonOption, SetOption, flag, grouped, option
 from txt2sql.errors import ConfigError
 
 
-@dataclass(frozen=True)
-class AdaptOptions:
-    db: Path | None = option("SQLite database; it is only read.", metavar="PATH")
-    model: str = option("The model to adapt.", default="bundled", metavar="NAME|PATH")
+@grouped
+def adapt(
+    db: Path | None = option("SQLite database; it is only read.", metavar="PATH"),
+    model: str = option("The model to adapt.", default="bundled", metavar="NAME|PATH"),
     pairs: Path | None = option(
         "Your own questions with SQL: JSON in Spider's shape, or lines question<tab>SQL. "
         "Half of them train and half measure, by their SQL; all measure when fewer than 20.",
         metavar="FILE",
-    )
-    count: int | None = option(
-        "Questions  [default: 2000]", "-n", setting="count", metavar="N", min=1
-    )
-    output: Path | None = option("The run's folder  [default: results/adapt-…]", metavar="DIR")
-    json: JsonOption = False
-    force_use: bool = flag("Use the adapter even if it is no better.", "--force-use")
-    listed: bool = flag("List the adapters in use, and do nothing else.", "--list")
-    forget: bool = flag("Have the plain model answer for --db again.", "--forget")
-    settings: SetOption = None
-
-
-@grouped
-def adapt(options: AdaptOptions) -> None:
+    ),
+    count: int | None = option("Questions  [default: 2000]", "-n", metavar="N", min=1),
+    output: Path | None = option("The run's folder  [default: results/adapt-…]", metavar="DIR"),
+    json: JsonOption = False,
+    force_use: bool = flag("Use the adapter even if it is no better.", "--force-use"),
+    listed: bool = flag("List the adapters in use, and do nothing else.", "--list"),
+    forget: bool = flag("Have the plain model answer for --db again.", "--forget"),
+    settings: SetOption = None,
+) -> None:
     """Adapt a small model to your database.
 
     Makes questions with SQL from its schema and rows, asks the model as it is those that are held out,
@@ -51,33 +45,33 @@ def adapt(options: AdaptOptions) -> None:
     """
     from txt2sql.models import adapters
 
-    if options.listed:
+    if listed:
         entries = list(adapters.entries())
         lines = [f"{each.name}  made on {each.path}\n  {each.folder}" for each in entries]
-        if options.json:
+        if json:
             facts = [{"name": e.name, "path": e.path, "adapter": str(e.folder)} for e in entries]
             lines = [codec.dumps(facts)]
         nothing = "no adapter is in use; txt2sql adapt --db shop.sqlite makes one"
         print("\n".join(lines) or nothing)
         return
-    if options.db is None:
+    if db is None:
         raise ConfigError("say which database to adapt to: --db with a SQLite file")
     from txt2sql.execution.database import open_database
 
-    database = open_database(options.db)
+    database = open_database(db)
     schema = database.schema()
-    if options.forget:
+    if forget:
         was_adapted = adapters.forget(schema)
-        print(f"the plain model answers for {options.db}" + ("" if was_adapted else ", as before"))
+        print(f"the plain model answers for {db}" + ("" if was_adapted else ", as before"))
         return
 
     from txt2sql.cli.progress import steps
     from txt2sql.config import load
     from txt2sql.training.settings import AdaptConfig
 
-    config = load(AdaptConfig, None, [*(options.settings or []), *overrides(options)])
+    config = load(AdaptConfig, None, [*(settings or []), *([f"count={count}"] if count else [])])
     name = f"adapt-{database.db_id}-{adapters.fingerprint(schema)[:6]}"
-    folder = options.output or Path("results") / name
+    folder = output or Path("results") / name
 
     from txt2sql.serving.service import build_predictor
     from txt2sql.training.adapt import adapt as run
@@ -87,16 +81,16 @@ def adapt(options: AdaptOptions) -> None:
         config,
         folder,
         lambda name: build_predictor(name, lambda _: schema, lambda _: database),
-        model=options.model,
-        given=options.pairs,
-        force=options.force_use,
+        model=model,
+        given=pairs,
+        force=force_use,
         report=lambda line: print(line, file=sys.stderr, flush=True),
         progress=steps,
     )
     if report is None:
         print("stopped; type the same command to go on", file=sys.stderr)
         raise typer.Exit(1)
-    if options.json:
+    if json:
         print(codec.dumps(report))
     else:
         _show(report, folder)

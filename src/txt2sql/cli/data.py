@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +26,6 @@ app = typer.Typer(
 
 _SHOWN = {name: name for name in ("n", "ran", "failed", "empty", "matched")}
 _SHOWN |= {"dropped": "reduced", "prompt_median": "chars (p50)", "prompt_p95": "(p95)"}
-"""What a person wants to see of a split -> its column."""
 
 _Data = Annotated[
     Path | None,
@@ -190,22 +189,17 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
     print_table(Table(columns, [[row.get(name, "") for name in names] for row in rows]))
 
 
-@dataclass(frozen=True)
-class SynthOptions:
-    output: Path = option(
-        "A .jsonl file, or a folder in Spider's layout.", default=..., metavar="FILE|FOLDER"
-    )
-    db: list[Path] | None = option("SQLite database; repeatable.", metavar="PATH")
-    dataset: str | None = option("Take the databases of a data set's split.", metavar="NAME|FOLDER")
-    split: str = option("Which split of it.", default="train", metavar="SPLIT")
-    data: DataOption = None
-    count: int = option("How many pairs.", "-n", default=1000, metavar="N", min=1)
-    seed: int = option("Same seed, same pairs.", default=0, metavar="N")
-    json: JsonOption = False
-
-
 @grouped
-def synth(options: SynthOptions) -> None:
+def synth(
+    output: Path = option("A .jsonl file, or a folder.", default=..., metavar="FILE|FOLDER"),
+    db: list[Path] | None = option("SQLite database; repeatable.", metavar="PATH"),
+    dataset: str | None = option("Or: of a data set's split.", metavar="NAME|FOLDER"),
+    split: str = option("Which split of it.", default="train", metavar="SPLIT"),
+    data: DataOption = None,
+    count: int = option("How many pairs.", "-n", default=1000, metavar="N", min=1),
+    seed: int = option("Same seed, same pairs.", default=0, metavar="N"),
+    json: JsonOption = False,
+) -> None:
     """Make questions with SQL from the schema and the rows of a database.
 
     Every statement runs and returns something; no question and no statement comes twice.
@@ -219,37 +213,36 @@ def synth(options: SynthOptions) -> None:
     from txt2sql.data.synthesis import Source, summary, synthesise, write_pairs
     from txt2sql.execution.database import open_database
 
-    output, count, split = options.output, options.count, options.split
-    if bool(options.db) == bool(options.dataset):
+    if bool(db) == bool(dataset):
         raise ConfigError(
             "say what to ask about: --db with a SQLite file, or --dataset with a name"
         )
     exclude: set[str] = set()
     entry = []
-    if options.dataset:
-        dataset = open_dataset(options.dataset, options.data)
-        ids = dict.fromkeys(example.db_id for example in dataset.examples(split))
-        sources = [Source(dataset.database(db_id), dataset.schema(db_id)) for db_id in ids]
+    if dataset:
+        opened = open_dataset(dataset, data)
+        ids = dict.fromkeys(example.db_id for example in opened.examples(split))
+        sources = [Source(opened.database(db_id), opened.schema(db_id)) for db_id in ids]
         # A model is tested on the questions of the other splits, so none of them may come out.
-        for other in dataset.splits:
+        for other in opened.splits:
             if other != split and not other.startswith("train"):
-                exclude |= {example.question for example in dataset.examples(other)}
-        entry = [dataset.entry] if hasattr(dataset, "entry") else []
+                exclude |= {example.question for example in opened.examples(other)}
+        entry = [opened.entry] if hasattr(opened, "entry") else []
     else:
-        databases = [open_database(path) for path in options.db or ()]
+        databases = [open_database(path) for path in db or ()]
         sources = [Source(database, database.schema()) for database in databases]
     output.parent.mkdir(parents=True, exist_ok=True)
     with stages("pairs") as show:
         pairs, report = synthesise(
             sources,
             count,
-            seed=options.seed,
+            seed=seed,
             exclude=exclude,
             advance=lambda made: show("", made, count),
         )
     write_pairs(pairs, output, sources, *entry)
     facts = summary(pairs, report)
-    print(jsonlib.dumps(facts, ensure_ascii=False) if options.json else _text(facts, output))
+    print(jsonlib.dumps(facts, ensure_ascii=False) if json else _text(facts, output))
     if not pairs:
         raise DataError("nothing could be asked of these databases; give some with rows")
 

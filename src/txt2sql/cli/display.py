@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _CELL_CHARS = 40
 _NAMED = 8
+_JSON_KEYS = (
+    "question previous sql columns rows truncated seconds model error confidence certainty unknown "
+    "doubt readings dropped"
+).split()
 _PIPE_WIDTH = 400  # characters per line where there is no terminal to fit
 
 
@@ -140,29 +144,17 @@ def answer_json(answer: Answer, max_rows: int | None) -> str:
     """One line of JSON; bytes as SQL blob literals, infinities and NaN as strings."""
     from txt2sql.serving.service import cell
 
-    rows = answer.rows if max_rows is None else answer.rows[:max_rows]
-    return json.dumps(
-        {
-            "question": answer.question,
-            "previous": answer.previous.question if answer.previous else None,
-            "sql": answer.sql,
-            "columns": list(answer.columns),
-            "rows": [[cell(value) for value in row] for row in rows],
-            "truncated": answer.truncated or len(rows) < len(answer.rows),
-            "seconds": round(answer.seconds, 4),
-            "model": answer.model,
-            "error": answer.error,
-            "confidence": None if answer.confidence is None else round(answer.confidence, 4),
-            "certainty": answer.certainty,
-            "unknown": answer.unknown or None,
-            "doubt": answer.doubt,
-            "readings": [
-                {"sql": each.sql, "explanation": each.explanation} for each in answer.readings
-            ],
-            "dropped": list(answer.dropped),
-        },
-        allow_nan=False,
-    )
+    rows = answer.rows[:max_rows]
+    facts = {name: getattr(answer, name) for name in _JSON_KEYS} | {
+        "previous": answer.previous.question if answer.previous else None,
+        "rows": [[cell(value) for value in row] for row in rows],
+        "truncated": answer.truncated or len(rows) < len(answer.rows),
+        "seconds": round(answer.seconds, 4),
+        "confidence": None if answer.confidence is None else round(answer.confidence, 4),
+        "unknown": answer.unknown or None,
+        "readings": [{"sql": r.sql, "explanation": r.explanation} for r in answer.readings],
+    }
+    return json.dumps(facts, allow_nan=False)
 
 
 def explanation(answer: Answer, to_stderr: bool = False) -> None:

@@ -46,18 +46,6 @@ loads it when something is left to ask it."""
 
 
 @dataclass(frozen=True)
-class QuestionOptions:
-    dataset: DatasetOption
-    data: Path | None = option("Where the data set lies  [default: data/raw/NAME]", metavar="DIR")
-    split: str = option("The split to measure on.", default="dev", metavar="NAME")
-    gold: Path | None = option(
-        "Gold queries, one 'SQL<tab>db_id' per line, instead of a split's.", metavar="FILE"
-    )
-    limit: LimitOption = None
-    seed: SeedOption = 0
-
-
-@dataclass(frozen=True)
 class PredictorOptions:
     model: str = option("Catalogue name, hub id or folder.", default="bundled", metavar="NAME|PATH")
     predictions: Path | None = option("Judge these instead of asking a model.", metavar="FILE")
@@ -72,29 +60,28 @@ class PredictorOptions:
     )
 
 
-@dataclass(frozen=True)
-class JudgingOptions:
-    mode: ModeOption = "strict"
-    keep_distinct: bool = flag("Official mode: keep every DISTINCT.", "--keep-distinct")
-    metrics: str | None = option("Only these  [default: those of the data set]", metavar="A,B")
-    test_suite: Path | None = option("Also judge on DIR/<db_id>/*.sqlite.", metavar="DIR")
-    timeout: float = option("Seconds of one statement.", default=30.0, metavar="S", min=0.1)
-    processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1)
-
-
-@dataclass(frozen=True)
-class OutputOptions:
-    output: Path | None = option("The run's folder  [default: results/…]", metavar="FOLDER")
-    verdicts: Path | None = option("Also write one JSON line per example.", metavar="FILE")
-    json: JsonOption = False
-
-
 @grouped
 def evaluate(
-    questions: QuestionOptions,
+    *,
+    dataset: DatasetOption,
+    data: Path | None = option("Where the data set lies  [default: data/raw/NAME]", metavar="DIR"),
+    split: str = option("The split to measure on.", default="dev", metavar="NAME"),
+    gold: Path | None = option(
+        "Gold queries, one 'SQL<tab>db_id' per line, instead of a split's.", metavar="FILE"
+    ),
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
     predictor: PredictorOptions,
-    judging: JudgingOptions,
-    output: OutputOptions,
+    mode: ModeOption = "strict",
+    keep_distinct: bool = flag("Official mode: keep every DISTINCT.", "--keep-distinct"),
+    metrics: str | None = option("Only these  [default: those of the data set]", metavar="A,B"),
+    one_mode: bool = flag("Leave out what the other mode says.", "--one-mode"),
+    test_suite: Path | None = option("Also judge on DIR/<db_id>/*.sqlite.", metavar="DIR"),
+    timeout: float = option("Seconds of one statement.", default=30.0, metavar="S", min=0.1),
+    processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1),
+    output: Path | None = option("The run's folder  [default: results/…]", metavar="FOLDER"),
+    verdicts: Path | None = option("Also write one JSON line per example.", metavar="FILE"),
+    json: JsonOption = False,
 ) -> None:
     """Measure a model, or a file of predictions, on a data set.
 
@@ -118,20 +105,16 @@ def evaluate(
     from txt2sql.evaluation.provenance import text_hash
     from txt2sql.evaluation.report import summarise
 
-    source, gold = open_dataset(questions.dataset, questions.data), questions.gold
-    split, place = questions.split, f"'{source.name}' {questions.split}"
-    if gold:
-        split, place = gold.name, f"'{gold}'"
+    source = open_dataset(dataset, data)
+    place = f"'{gold}'" if gold else f"'{source.name}' {split}"
     whole = read_gold(gold) if gold else list(source.examples(split))
-    examples = draw(usable(whole, place, answers=True), questions.limit, questions.seed)
-    limits = replace(LIMITS, timeout_s=judging.timeout)
-    mode = Judging(judging.mode, judging.keep_distinct, limits=limits)
-    context = Context(mode, source, "" if gold else split, judging.test_suite)
-    metrics = choose(context, judging.metrics)
+    examples = draw(usable(whole, place, answers=True), limit, seed)
+    judging = Judging(mode, keep_distinct, not one_mode, replace(LIMITS, timeout_s=timeout))
+    chosen = choose(Context(judging, source, "" if gold else split, test_suite), metrics)
     load: Callable[[], Predictor] | None = None
     hosted = file = None
     if predictor.predictions:
-        file = read_predictions(predictor.predictions, whole, as_written=mode.official)
+        file = read_predictions(predictor.predictions, whole, as_written=judging.official)
         for note in file.notes:
             print(note, file=sys.stderr)
         answers = [file.answers.get(example.id) for example in whole]
@@ -149,13 +132,16 @@ def evaluate(
             identity, load = of_model(predictor, source)
     config = {
         "dataset": source.name,
-        "split": split,
-        "limit": questions.limit,
+        "split": gold.name if gold else split,
+        "limit": limit,
         **identity,
         **_hashes(source, examples),
     }
-    folder = output.output or Path("results") / _folder_name({**config, "seed": questions.seed})
-    run = runs.open_run(folder, config, questions.seed)
+    words = f"evaluate-{config['model']}-{config['dataset']}-{config['split']}"
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words)
+    mark = text_hash(repr(sorted({**config, "seed": seed}.items())))[:8]
+    folder = output or Path("results") / f"{readable}-{mark}"
+    run = runs.open_run(folder, config, seed)
     unanswered: dict[str, int] = {}
     if hosted:
         budget = (predictor.account or str(folder.resolve()), predictor.max_cost)
@@ -166,21 +152,21 @@ def evaluate(
         runs.write_atomically(folder / "predictions.jsonl", rows)
         with _progress(len(examples)) as done:
             judged = judge_all(
-                examples, answered, metrics, source.database, processes=judging.processes, done=done
+                examples, answered, chosen, source.database, processes=processes, done=done
             )
     else:
-        judged = continue_run(run, source, metrics, examples, load)
+        judged = continue_run(run, source, chosen, examples, load)
     facts = {
         **config,
-        "seed": questions.seed,
-        **run.made_with(),
-        "judging": {**asdict(mode), "metrics": [metric.name for metric in metrics]},
+        "seed": seed,
+        **runs.made_with(),
+        "judging": {**asdict(judging), "metrics": [metric.name for metric in chosen]},
         "run": str(folder),
         "unanswered": unanswered,
     }
-    report = summarise(judged, mode.label)
-    _write(report, judged, facts, folder, output)
-    unjudged = bool(judged) and not report.metrics[metrics[0].name].n
+    report = summarise(judged, judging.label)
+    _write(report, judged, facts, folder, verdicts, json)
+    unjudged = bool(judged) and not report.metrics[chosen[0].name].n
     if unjudged:
         reason = judged[0].verdicts[0].reason
         print(
@@ -205,14 +191,6 @@ def _hashes(source: Dataset, examples: list[Example]) -> dict[str, Any]:
         "questions": text_hash(lines),
         "databases": {path.stem: file_hash(path) for path in sorted(files)},
     }
-
-
-def _folder_name(config: Mapping[str, Any]) -> str:
-    from txt2sql.evaluation.provenance import text_hash
-
-    words = f"evaluate-{config['model']}-{config['dataset']}-{config['split']}"
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words)
-    return f"{readable}-{text_hash(repr(sorted(config.items())))[:8]}"
 
 
 def of_model(options: PredictorOptions, source: Dataset) -> Identified:
@@ -317,7 +295,8 @@ def _write(
     judged: Sequence[Judged],
     facts: Mapping[str, Any],
     folder: Path,
-    options: OutputOptions,
+    copy: Path | None,
+    json: bool,
 ) -> None:
     from txt2sql.evaluation.report import as_json, as_markdown, print_report
     from txt2sql.evaluation.verdicts import verdict_rows
@@ -330,11 +309,11 @@ def _write(
         folder / "report.md": as_markdown(report, facts),
         folder / "report.json": jsonlib.dumps(result, indent=2) + "\n",
     }
-    if options.verdicts:
-        files[options.verdicts] = verdicts
+    if copy:
+        files[copy] = verdicts
     for path, text in files.items():
         write_atomically(path, text)
-    if options.json:
+    if json:
         print(jsonlib.dumps(result))
     else:
         print_report(report, f"{facts['model']} on {facts['dataset']} {facts['split']}", folder)

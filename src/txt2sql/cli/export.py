@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -21,27 +20,22 @@ class Format(str, Enum):
 _report = partial(typer.echo, err=True)
 
 
-@dataclass(frozen=True)
-class ExportOptions:
-    output: Path = option("The folder to write.", default=..., metavar="FOLDER")
-    format: Format = option(
-        "hf: what transformers loads; onnx: what answers without torch.", default=Format.HF
-    )
-    dtype: str | None = option(
-        "hf: float32, float16 or bfloat16  [default: the model's]", metavar="TYPE"
-    )
-    bits: int = option("onnx: 4, 8 or 32.", default=4, metavar="BITS")
-    force: bool = flag("Replace what is there.", "--force")
-    push_to_hub: str = option("Upload it, too.", "--push_to_hub", default="", metavar="OWNER/NAME")
-    public: bool = flag("Make a new repository on the hub a public one.", "--public")
-
-
 @grouped
 def export(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Folder of an adapter or a model, or a name.")
     ],
-    options: ExportOptions,
+    output: Path = option("The folder to write.", default=..., metavar="FOLDER"),
+    format: Format = option(
+        "hf: what transformers loads; onnx: what answers without torch.", default=Format.HF
+    ),
+    dtype: str | None = option(
+        "hf: float32, float16 or bfloat16  [default: the model's]", metavar="TYPE"
+    ),
+    bits: int = option("onnx: 4, 8 or 32.", default=4, metavar="BITS"),
+    force: bool = flag("Replace what is there.", "--force"),
+    push_to_hub: str = option("Upload it, too.", "--push_to_hub", default="", metavar="OWNER/NAME"),
+    public: bool = flag("Make a new repository on the hub a public one.", "--public"),
 ) -> None:
     """Write a model as one folder with a model card; an adapter is merged into its base first.
 
@@ -58,15 +52,14 @@ def export(
     from txt2sql.models.card import push
     from txt2sql.models.export import export_hf, export_onnx
 
-    if options.dtype and options.format is not Format.HF:
+    if dtype and format is not Format.HF:
         raise ConfigError("--dtype is for --format hf; see --bits for ONNX")
-    output, force = options.output, options.force
     with working("exporting"):
-        if options.format is Format.HF:
-            export_hf(model, output, dtype=options.dtype, force=force, report=_report)
+        if format is Format.HF:
+            export_hf(model, output, dtype=dtype, force=force, report=_report)
         else:
-            export_onnx(model, output, bits=options.bits, force=force, report=_report)
-    if options.push_to_hub:
+            export_onnx(model, output, bits=bits, force=force, report=_report)
+    if push_to_hub:
         with working("uploading"):
-            _report(push(output, options.push_to_hub, private=not options.public))
+            _report(push(output, push_to_hub, private=not public))
     typer.echo(output)

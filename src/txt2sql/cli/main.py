@@ -35,12 +35,11 @@ COMMANDS = {
 }
 """Name -> module of this package and what is in it: a function, or a Typer with commands of its own."""
 
-_EXTRAS = {
+_EXTRAS = {  # and the packages that they install
     "train": "accelerate datasets huggingface_hub jinja2 onnx peft tensorboard torch transformers trl",
     "serve": "fastapi prometheus_client pyarrow pydantic starlette uvicorn",
     "mcp,serve": "mcp",
 }
-"""Extra -> the packages that it installs."""
 
 
 def _print_version(wanted: bool) -> None:

@@ -86,48 +86,20 @@ def overrides(*groups: Any, assignments: Sequence[str] | None = None) -> list[st
     return [*texts, *(assignments or [])]
 
 
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH|URL",
-        help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://  "
-        "[default: the sample]",
-    ),
-]
+_PLACE = "SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://{}  [default: the sample]"
+_LAYOUTS = "spider, wikisql, spider_syn, cosql, bird_train, wtq, or a folder like Spider's, BIRD's or WikiSQL's."
+_MEANINGS = "What tables and columns mean: YAML, or BIRD's CSV  [default: DATABASE.describe.yaml]"
+_ADAPTED = (
+    "Catalogue name, hub id or folder  [default: the one adapted to this database, else bundled]"
+)
+DatabaseOption = Annotated[str | None, typer.Option(metavar="PATH|URL", help=_PLACE.format(""))]
 DatabasesOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--db",
-        metavar="PATH|URL",
-        help="SQLite or DuckDB file, or postgresql://, mysql://, mariadb://, duckdb://; may be "
-        "repeated  [default: the sample]",
-    ),
+    typer.Option("--db", metavar="PATH|URL", help=_PLACE.format("; may be repeated")),
 ]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|PATH",
-        help="Catalogue name, hub id or folder  [default: the one adapted to this database, "
-        "else bundled]",
-    ),
-]
-DescribeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--describe",
-        metavar="FILE",
-        help="What tables and columns mean: YAML, or BIRD's CSV files  "
-        "[default: <database>.describe.yaml beside a SQLite file]",
-    ),
-]
-DatasetOption = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME|FOLDER",
-        help="spider, wikisql, spider_syn, cosql, bird_train, wtq, or a folder in the layout of "
-        "Spider, BIRD or WikiSQL.",
-    ),
-]
+ModelOption = Annotated[str | None, typer.Option(metavar="NAME|PATH", help=_ADAPTED)]
+DescribeOption = Annotated[Path | None, typer.Option("--describe", metavar="FILE", help=_MEANINGS)]
+DatasetOption = Annotated[str, typer.Option(metavar="NAME|FOLDER", help=_LAYOUTS)]
 DataOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Root that holds spider/ and wikisql/.")
 ]

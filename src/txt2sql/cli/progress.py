@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 
 PLAIN_EVERY_S = 5.0
@@ -65,6 +67,7 @@ def _bars(label: str, in_bytes: bool) -> Iterator[Show]:
 
 
 def _lines(label: str, in_bytes: bool) -> Show:
+    start = time.monotonic()
     last: dict[str, float] = {}  # stage -> when its last line was printed
 
     def show(stage: str, done: int, total: int | None, note: str = "") -> None:
@@ -75,6 +78,8 @@ def _lines(label: str, in_bytes: bool) -> Show:
         counts = [each for each in (done, total) if each is not None]
         amount = "/".join(f"{n / 1e6:,.1f} MB" if in_bytes else f"{n:,}" for n in counts)
         name = f"{label} {stage}".strip()
-        print(f"{name}: {amount}  {note}".rstrip(), file=sys.stderr, flush=True)
+        clock = re.sub(r"^0:0?", "", str(timedelta(seconds=round(now - start))))
+        when = f"  {clock} in all" if total is not None and done >= total else ""
+        print(f"{name}: {amount}  {note}{when}".rstrip(), file=sys.stderr, flush=True)
 
     return show

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from txt2sql.cli.options import DatabasesOption, Listening, Target, flag, grouped, option
@@ -45,19 +44,18 @@ def _settings(
     )
 
 
-@dataclass(frozen=True)
-class LoadOptions:
-    port: int = option("Port; 0 takes a free one.", default=8000, min=0, max=65535)
-    max_rows: int = option("Rows of an answer at most.", default=10_000, metavar="N", min=1)
-    queue: int = option("Questions that may wait.", default=64, metavar="N", min=1)
-    batch: int = option("Questions computed together at most.", default=16, metavar="N", min=1)
-    deadline: float = option("Seconds of a question.", default=60.0, metavar="S", min=1)
-    no_history: bool = flag("Keep nothing of what is asked on disk.", "--no-history")
-
-
 @grouped
 def serve(
-    *, db: DatabasesOption = None, target: Target, listening: Listening, options: LoadOptions
+    *,
+    db: DatabasesOption = None,
+    target: Target,
+    listening: Listening,
+    port: int = option("Port; 0 takes a free one.", default=8000, min=0, max=65535),
+    max_rows: int = option("Rows of an answer at most.", default=10_000, metavar="N", min=1),
+    queue: int = option("Questions that may wait.", default=64, metavar="N", min=1),
+    batch: int = option("Questions computed together at most.", default=16, metavar="N", min=1),
+    deadline: float = option("Seconds of a question.", default=60.0, metavar="S", min=1),
+    no_history: bool = flag("Keep nothing of what is asked on disk.", "--no-history"),
 ) -> None:
     """Ask databases on a web page, and by a JSON API.
 
@@ -80,10 +78,10 @@ def serve(
     from txt2sql.serving.server import Server
     from txt2sql.serving.web import create_app
 
-    limits = Limits(timeout_s=target.timeout, max_rows=options.max_rows)
-    settings, access = _settings(db, target, listening, options.port, limits)
-    load = Load(queue=options.queue, batch=options.batch, deadline_s=options.deadline)
-    backend = Backend(settings, load, history=not options.no_history)
+    limits = Limits(timeout_s=target.timeout, max_rows=max_rows)
+    settings, access = _settings(db, target, listening, port, limits)
+    load = Load(queue=queue, batch=batch, deadline_s=deadline)
+    backend = Backend(settings, load, history=not no_history)
     with ExitStack() as loading:
         loading.enter_context(working("loading the model"))
 

@@ -139,7 +139,6 @@ METHODS = {
     "rslora": ("rsLoRA", "LoRA scaled for high ranks"),
     "full": ("full fine-tuning", "every weight"),
 }
-"""Subcommand -> name and text of a method."""
 
 _HELP = """Fine-tune with {1}: {2}; type the same command again to go on with a run that was stopped.
 

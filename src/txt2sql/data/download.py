@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-import lzma
 import os
 import re
 import shutil
@@ -21,7 +20,6 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -37,8 +35,6 @@ MAX_BYTES = 16 * 2**30
 MAX_MEMBERS = 200_000
 _CHUNK = 1 << 18
 _GIVEN_UP = (400, 401, 403, 404, 405, 410, 451)
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
-_DAMAGE = (*_DAMAGED, ValueError, RuntimeError)
 _LITTER = ("__MACOSX", ".DS_Store")
 
 
@@ -267,7 +263,9 @@ def extract(
     except BaseException as error:  # also when stopped by the user: leave nothing behind
         shutil.rmtree(target, ignore_errors=True)
         # bz2 and gzip report damage as an OSError without an errno; a full disk has one.
-        damaged = error.errno is None if isinstance(error, OSError) else isinstance(error, _DAMAGE)
+        damaged = (
+            error.errno is None if isinstance(error, OSError) else isinstance(error, Exception)
+        )
         if damaged and not isinstance(error, DownloadError):
             raise DownloadError(f"'{archive}' is damaged ({error})") from error
         raise
@@ -324,22 +322,37 @@ def download(
         if name in PAGES:
             raise DownloadError(f"{name} is not brought by this command; get it from {PAGES[name]}")
         raise DownloadError(f"no data set '{name}'; take one of {', '.join(PLACES)}")
-    source = source or PLACES[name].url
+    source = direct_url(source or PLACES[name].url)
+    remote = "://" in source
     folder = folder if folder.name not in ("", "..") else folder.resolve()
-    extracted = folder.parent / f".{folder.name}.extracting"
+    archive, about, extracted, record = (
+        folder.parent / f".{folder.name}.{end}"
+        for end in ("download", "download.json", "extracting", "source.json")
+    )
     try:
         if not force and _occupied(name, folder):
             return Downloaded(name, folder, source, already=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(extracted, ignore_errors=True)  # left by a run that was killed
-        if "://" in source:
-            return _from_url(name, folder, direct_url(source), sha256, progress, patience)
-        path = Path(source).expanduser()
-        if not path.is_file():
-            raise DownloadError(f"no file '{path}'; give --source a URL or an archive")
-        digest = _verified(path, sha256, source)
-        extract(path, extracted, progress)
-        _install(name, extracted, folder, source)
+        if remote:
+            if read_object(about).get("url") != source:
+                archive.unlink(missing_ok=True)  # finished, but of another address
+            fetch(source, archive, progress, patience)
+        else:
+            archive = Path(source).expanduser()
+        try:
+            digest = _verified(archive, source, sha256, read_object(record))
+            extract(archive, extracted, progress)
+            _install(name, extracted, folder, source)
+        except DownloadError as error:
+            if not remote:
+                raise
+            archive.unlink(missing_ok=True)  # the next run must not meet it again
+            raise DownloadError(f"{error} (the downloaded file was removed)") from None
+        if remote:
+            write_atomically(record, json.dumps({"url": source, "sha256": digest}, indent=2) + "\n")
+            archive.unlink(missing_ok=True)
+            about.unlink(missing_ok=True)
         return Downloaded(name, folder, source, digest)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -366,42 +379,10 @@ def _occupied(name: str, folder: Path) -> bool:
     return True
 
 
-def _from_url(
-    name: str,
-    folder: Path,
-    url: str,
-    sha256: str | None,
-    progress: Progress | None,
-    patience: Patience | None,
-) -> Downloaded:
-    archive, extracted, record, about = (
-        folder.parent / f".{folder.name}.{end}"
-        for end in ("download", "extracting", "source.json", "download.json")
-    )
-    if read_object(about).get("url") != url:
-        archive.unlink(missing_ok=True)  # finished, but of another address
-    fetch(url, archive, progress, patience)
-    before = read_object(record)
-    expected = before.get("sha256") if before.get("url") == url else None
-    try:
-        digest = _verified(archive, sha256, url)
-        if expected not in (None, digest) and sha256 is None:
-            raise DownloadError(
-                f"'{url}' has changed: SHA-256 {digest}, where {expected} was recorded; if that is "
-                f"expected, pass --sha256 {digest}"
-            )
-        extract(archive, extracted, progress)
-        _install(name, extracted, folder, url)
-    except DownloadError as error:
-        archive.unlink(missing_ok=True)  # the next run must not meet it again
-        raise DownloadError(f"{error} (the downloaded file was removed)") from None
-    write_atomically(record, json.dumps({"url": url, "sha256": digest}, indent=2) + "\n")
-    archive.unlink(missing_ok=True)
-    about.unlink(missing_ok=True)
-    return Downloaded(name, folder, url, digest)
-
-
-def _verified(archive: Path, sha256: str | None, source: str) -> str:
+def _verified(archive: Path, source: str, sha256: str | None, before: dict[str, Any]) -> str:
+    """The SHA-256 of an archive; `before` is what was recorded of the last one."""
+    if not archive.is_file():
+        raise DownloadError(f"no file '{archive}'; give --source a URL or an archive")
     hashed = hashlib.sha256()
     with archive.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -410,6 +391,11 @@ def _verified(archive: Path, sha256: str | None, source: str) -> str:
     if sha256 is not None and digest != sha256.strip().lower():
         raise DownloadError(
             f"'{source}' has SHA-256 {digest}, not {sha256}; correct --sha256 or download it again"
+        )
+    if sha256 is None and before.get("url") == source and before.get("sha256") != digest:
+        raise DownloadError(
+            f"'{source}' has changed: SHA-256 {digest}, where {before.get('sha256')} was recorded; "
+            f"if that is expected, pass --sha256 {digest}"
         )
     return digest
 

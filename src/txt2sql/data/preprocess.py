@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from txt2sql.data import Dataset
 
 _LIMITS = Limits(timeout_s=30.0)
-_FORMAT = 4
-"""Raised when the same questions get other rows."""
+_FORMAT = 4  # raised when the same questions get other rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from txt2sql.evaluation.statistics import Estimate, wilson
 
-LEVELS = 5
-"""Of equal width. Ten say more only of thousands of answers."""
+LEVELS = 5  # of equal width; ten say more only of thousands of answers
 
 COVERAGES = {"50%": 0.5, "80%": 0.8}
 _CURVE_POINTS = 100

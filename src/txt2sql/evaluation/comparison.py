@@ -19,6 +19,7 @@ from txt2sql.evaluation.statistics import (
     mcnemar,
     paired_difference,
 )
+from txt2sql.runs import read_object
 
 Row = Mapping[str, Any]
 
@@ -88,16 +89,7 @@ def read_report(path: Path) -> dict[str, Any]:
     """The report.json of a run, given its folder or its verdicts; empty where there is none."""
     if path.name == "verdicts.jsonl":
         path = path.parent
-    file = path / "report.json"
-    if not path.is_dir():
-        return {}
-    try:
-        report = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read '{file}': {error}; evaluate that run again") from None
-    return report if isinstance(report, dict) else {}
+    return read_object(path / "report.json") if path.is_dir() else {}
 
 
 def unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[str]:

@@ -23,8 +23,7 @@ from txt2sql.execution.pool import Lost, can_spread, spread
 from txt2sql.runs import cores
 from txt2sql.types import Example, Outcome, Prediction, Predictor, Verdict
 
-_MIN_PARALLEL = 64
-"""Fewer predictions are judged in this process."""
+_MIN_PARALLEL = 64  # fewer predictions are judged in this process
 
 
 def draw(examples: Sequence[Example], limit: int | None, seed: int) -> list[Example]:

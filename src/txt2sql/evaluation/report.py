@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import quantiles
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from txt2sql.evaluation import table
 from txt2sql.evaluation.calibration import Calibration, calibration
-from txt2sql.evaluation.statistics import Estimate, estimate, quantile
+from txt2sql.evaluation.statistics import Estimate, estimate
 from txt2sql.evaluation.table import Column, Table
 from txt2sql.evaluation.verdicts import CATEGORIES, EXECUTION, Judged, category
 from txt2sql.types import Outcome, Verdict
@@ -25,8 +26,7 @@ _DIFFICULTIES = ("easy", "medium", "hard", "extra")
 _MAX_DATABASES = 300
 """WikiSQL asks a few questions of each of thousands of tables: means over these tell nothing."""
 
-Estimates = Mapping[str, Estimate]
-"""Metric -> estimate."""
+Estimates = Mapping[str, Estimate]  # by metric
 
 
 class Report(NamedTuple):
@@ -78,6 +78,8 @@ def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
     categories = Counter(map(category, primary))
     seconds = [item.prediction.seconds for item in judged]
     total = sum(seconds) or None
+    # As NumPy has it: linear between neighbours.
+    ends = quantiles(seconds, n=20, method="inclusive") if len(seconds) > 1 else seconds * 19
     return Report(
         mode=mode,
         metrics=_means(judged),
@@ -90,8 +92,8 @@ def summarise(judged: Sequence[Judged], mode: str = "strict") -> Report:
         other_mode=_other_mode(execution),
         calibration=_calibration(judged),
         seconds={
-            "median": quantile(seconds, 0.5) if total else None,
-            "p95": quantile(seconds, 0.95) if total else None,
+            "median": ends[9] if total else None,
+            "p95": ends[18] if total else None,
             "total": total,
         },
         examples_per_second=len(seconds) / total if total else None,

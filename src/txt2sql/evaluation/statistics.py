@@ -1,4 +1,4 @@
-"""Intervals, paired tests and quantiles: a mean is never shown without how far it may be trusted.
+"""Intervals and paired tests: a mean is never shown without how far it may be trusted.
 
 Proportions get the Wilson score interval (Wilson 1927, JASA 22). Graded scores get the percentile
 bootstrap (Efron 1979) in its limit of infinitely many resamples: the quantiles of a mean of n draws, by
@@ -113,14 +113,3 @@ def graded_difference(a: Sequence[float], b: Sequence[float]) -> Estimate:
     halves = estimate([(y - x + 1) / 2 for x, y in zip(a, b, strict=True)])
     mean, low, high = (2 * value - 1 for value in (halves.mean, halves.low, halves.high))
     return Estimate(mean if halves.n else 0.0, halves.n, low, high)
-
-
-def quantile(values: Sequence[float], q: float) -> float:
-    """The q-quantile, interpolated linearly between neighbours (R type 7, NumPy's default)."""
-    if not values:
-        raise ValueError("no values, so no quantile")
-    ordered = sorted(values)
-    position = q * (len(ordered) - 1)
-    below = math.floor(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)

@@ -31,7 +31,6 @@ CATEGORIES = (
     "no_sql",
     "gold_error",
 )
-"""Every category, in the order of a report."""
 
 _ERRORS = {
     "no such column": "unknown_column",
@@ -123,9 +122,7 @@ def verdict_rows(judged: Iterable[Judged]) -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {
             "i": i,
             "example_id": example.id,
-            "db_id": example.db_id,
-            "question": example.question,
-            "gold_sql": example.gold_sql,
+            **{name: getattr(example, name) for name in ("db_id", "question", "gold_sql")},
             "sql": prediction.sql,
             "hardness": example.difficulty,
             "confidence": prediction.confidence,

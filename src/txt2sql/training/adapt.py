@@ -38,7 +38,7 @@ from txt2sql.execution.execute import execute
 from txt2sql.models import adapters
 from txt2sql.models.adapters import Adapter, base_name
 from txt2sql.models.catalog import ADAPTER, is_exported, read_json, resolve, sources
-from txt2sql.runs import Run, open_run, write_atomically
+from txt2sql.runs import Run, made_with, open_run, write_atomically
 from txt2sql.sql.normal_form import canonical_sql
 from txt2sql.sql.text import normalise
 from txt2sql.training.loop import Progress, Report, silent
@@ -367,7 +367,7 @@ class Adaptation:
             "left_out": list(left_out),
             "measured": numbers,
             "config": as_mapping(self.config),
-            **self.run.made_with(),
+            **made_with(),
         }
         write_atomically(self.run.folder / "report.md", _page(facts, comparisons))
         write_atomically(self.run.folder / "report.json", json.dumps(facts, indent=2) + "\n")

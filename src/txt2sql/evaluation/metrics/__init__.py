@@ -85,7 +85,6 @@ METRICS: dict[str, Callable[[Context], Metric]] = {
     "answer_accuracy": lambda c: AnswerAccuracy(c.judging.limits),
     "bird_execution_accuracy": lambda c: BirdExecutionAccuracy(c.judging.official, c.gold),
 }
-"""Name -> a new metric for a context."""
 
 
 def choose(context: Context, names: str | None) -> list[Metric]:

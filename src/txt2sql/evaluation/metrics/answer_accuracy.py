@@ -25,8 +25,7 @@ from txt2sql.execution.database import Database
 from txt2sql.execution.execute import Limits, execute
 from txt2sql.types import Cell, Example, Outcome, Prediction, Row
 
-_MAX_ROWS = 1000
-"""No answer is a list as long as this."""
+_MAX_ROWS = 1000  # no answer is a list as long as this
 
 _NUMBER = re.compile(
     r"(?P<sign>[-+]?)\s*(?:[$€£¥]|us\$)?\s*"
