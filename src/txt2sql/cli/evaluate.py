@@ -81,6 +81,7 @@ def evaluate(
     processes: int | None = option("Judging processes  [default: cores]", metavar="N", min=1),
     output: Path | None = option("The run's folder  [default: results/…]", metavar="FOLDER"),
     verdicts: Path | None = option("Also write one JSON line per example.", metavar="FILE"),
+    figures: bool = flag("Also draw the report, into figures/ of the run.", "--figures"),
     json: JsonOption = False,
 ) -> None:
     """Measure a model, or a file of predictions, on a data set.
@@ -166,6 +167,14 @@ def evaluate(
     }
     report = summarise(judged, judging.label)
     _write(report, judged, facts, folder, verdicts, json)
+    if figures:
+        from txt2sql.evaluation.figures import draw as draw_figures
+        from txt2sql.evaluation.figures import read_summary
+
+        metric = next(iter(report.metrics))
+        summary = [read_summary(folder, metric)]
+        for reason in draw_figures(summary, folder / "figures", metric)[1]:
+            print(f"left out: {reason}", file=sys.stderr)
     unjudged = bool(judged) and not report.metrics[chosen[0].name].n
     if unjudged:
         reason = judged[0].verdicts[0].reason
