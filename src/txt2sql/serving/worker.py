@@ -226,14 +226,14 @@ class ModelWorker:
 
     def take(self, asks: Sequence[Ask]) -> None:
         """Take questions that are computed together, or one to search for."""
-        asked = self._asked[asks[0].database]
+        served = self._asked[asks[0].database]
         for ask in asks:
-            self.statements.begin(ask.id, asked.service.run)
+            self.statements.begin(ask.id, served.service.run)
         if asks[0].simulations:
-            search = partial(self._search, asks[0], asked)
+            search = partial(self._search, asks[0], served)
             self._searches.submit(self._finish, asks[0], search)
         else:
-            self._batches.submit(self._batch, asks, asked.service)
+            self._batches.submit(self._batch, asks, served.service)
 
     def _batch(self, asks: Sequence[Ask], service: Service) -> None:
         self._batch_of_thread.computed = False
@@ -264,13 +264,13 @@ class ModelWorker:
             raise Stopped
         return replace(answer, previous=ask.previous, prompt=None)
 
-    def _search(self, ask: Ask, asked: _Asked) -> Answer:
+    def _search(self, ask: Ask, served: _Asked) -> Answer:
         from txt2sql.search.predictor import prediction
         from txt2sql.search.states import Question
 
         if self.statements.stopped(ask.id):
             raise Stopped
-        searcher = asked.searchers.pop()
+        searcher = served.searchers.pop()
         options = searcher.options
         limits = replace(options.mcts, num_simulations=ask.simulations, seconds=ask.seconds)
         searcher.options = replace(options, mcts=limits)
@@ -278,9 +278,9 @@ class ModelWorker:
             [tree] = searcher.search([Question.of(_example(ask))], self.watching(ask, options.vote))
         finally:
             searcher.options = options
-            asked.searchers.append(searcher)
-        answer = self._answer(ask, asked.service, prediction(tree))
-        db_id = asked.service.database.db_id
+            served.searchers.append(searcher)
+        answer = self._answer(ask, served.service, prediction(tree))
+        db_id = served.service.database.db_id
         return replace(answer, tree={**answer.tree, "db_id": db_id} if answer.tree else None)
 
     def watching(self, ask: Ask, vote: Any) -> Callable[[Sequence[Any]], None]:
