@@ -176,12 +176,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One generated text; `logprobs` has one natural-log probability per generated token."""
+    """One generated text; `logprobs` has one natural-log probability per generated token: 0 where the
+    grammar left no choice. `tokens` are their ids, where the model is on this machine."""
 
     text: str
     logprobs: tuple[float, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +18,11 @@ from txt2sql.data.gold import with_gold
 from txt2sql.errors import ConfigError
 from txt2sql.models.adapters import Adapter
 from txt2sql.models.catalog import resolve
-from txt2sql.training.grpo import GRPOConfig, Question, choose
+from txt2sql.models.grammar import sql_grammar
+from txt2sql.models.torch_engine import decoder_of
+from txt2sql.models.weights import load_weights
+from txt2sql.training.data import prompter
+from txt2sql.training.grpo import GRPOConfig, Question, Sampler, choose
 from txt2sql.training.rewards import Judge, RewardFunction
 from txt2sql.types import Completion, Prompt, Sampling
 
@@ -76,6 +82,33 @@ def test_rewards_are_logged_and_a_run_that_gets_no_better_ends(
     assert any("tensorboard" in str(path) for path in run.rglob("events*"))
     facts = json.loads((run / "model" / "training.json").read_text())
     assert (facts["measured"][0]["mean"], facts["measured"][0]["n"]) == (0.0, 4)
+
+
+def test_answers_are_sampled_under_the_grammar_and_what_it_forces_is_not_learnt(
+    tmp_path: Path, tiny_lm: Callable[..., Path], tiny_spider: Path
+) -> None:
+    policy, dataset = load_weights(str(tiny_lm("llama"))), open_dataset(tiny_spider)
+    example = next(iter(with_gold(dataset, "train")))
+    prompt = prompter(dataset, lambda text: len(text))(example)
+    prompt = replace(prompt, grammar=sql_grammar(dataset.schema(example.db_id)))
+    sampler = Sampler(GRPOConfig(max_new_tokens=24), policy, {prompt.text: prompt})
+    trainer = SimpleNamespace(
+        state=SimpleNamespace(global_step=3), args=SimpleNamespace(top_p=1.0),
+        accelerator=SimpleNamespace(process_index=0),
+    )  # fmt: skip
+    policy.model.train()
+    rolled = sampler([prompt.text] * 5, trainer)
+    assert policy.model.training and rolled == sampler([prompt.text] * 5, trainer)
+    decoder = decoder_of(policy)
+    assert rolled["prompt_ids"] == [decoder.encode(prompt)[0]] * 5
+    assert len({tuple(each) for each in rolled["completion_ids"]}) > 1
+    assert prompt.grammar is not None
+    for tokens, mask in zip(rolled["completion_ids"], rolled["env_mask"], strict=True):
+        matcher = decoder.grammars.matcher(prompt.grammar)
+        for token, learnt in zip(tokens, mask, strict=True):
+            allowed = decoder.grammars.allowed(matcher)
+            assert token in allowed and (not learnt or len(allowed) > 1)
+            matcher.consume_token(token)
 
 
 class Policy:

@@ -345,7 +345,13 @@ class _Task:
 
     def completions(self) -> list[Completion]:
         completions = [
-            Completion(self._text(row)[0], tuple(row.logprobs), self.length, len(row.tokens))
+            Completion(
+                self._text(row)[0],
+                tuple(row.logprobs),
+                self.length,
+                len(row.tokens),
+                tuple(row.tokens),
+            )
             for row in sorted(self.done, key=lambda row: -row.logprob)
         ]
         if self.sampling.temperature > 0:

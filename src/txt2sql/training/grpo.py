@@ -1,19 +1,21 @@
 """GRPO, reinforcement learning on executed SQL (Shao et al. 2024, DeepSeekMath): `txt2sql train grpo`.
 
 The policy samples a group of answers to each question; answers that are executed and earn more than the
-mean of their group (`rewards`) become likelier. trl's GRPOTrainer samples and optimises; any of its
-arguments may stand under the setting `trl`. Where all answers of a group earn the same, the group teaches
+mean of their group (`rewards`) become likelier. Our decoder samples, under the grammar of inference, and
+trl's GRPOTrainer optimises; any of its arguments may stand under the setting `trl`. Where all answers of a group earn the same, the group teaches
 nothing: so the policy first answers every question a few times, and those it always or never gets right
 are left out (offline difficulty filter, by pass@k). `pass_rates.jsonl` holds the shares.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from txt2sql.errors import ConfigError, DatabaseError, ModelError
 from txt2sql.evaluation.statistics import wilson
 from txt2sql.models.adapters import base_name, lora_config
 from txt2sql.models.card import write_card
+from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.tokenizer import input_text
 from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import LoadedModel, load_tokenizer, load_weights
@@ -41,6 +44,11 @@ from txt2sql.types import Example, Generator, Prompt, Sampling
 __all__ = ["GRPOConfig", "plan", "train"]
 
 _TOGETHER = 16  # questions that are sampled together
+# Settings of trl's own sampling, which then takes the place of ours.
+_TRL_SAMPLES = frozenset(
+    "use_vllm use_transformers_continuous_batching cache_implementation generation_kwargs min_p"
+    " repetition_penalty top_k".split()
+)
 
 
 def train(
@@ -160,6 +168,8 @@ def open_questions(
                     left_out["whose database cannot be read"] += 1
                     continue
                 tokens = count(input_text(tokenizer, prompt)[0])
+                if samples_itself(config):
+                    prompt = replace(prompt, grammar=sql_grammar(dataset.schema(example.db_id)))
                 if tokens <= longest:
                     questions.append(Question(example, dataset, prompt, tokens))
                 else:
@@ -223,17 +233,66 @@ def choose(
     return sorted(chosen), left_out
 
 
+def samples_itself(config: GRPOConfig) -> bool:
+    return not _TRL_SAMPLES & config.trl.keys()
+
+
+def key_of(prompt: list[dict[str, str]] | str) -> str:
+    """What stands for a prompt of trl's."""
+    return prompt if isinstance(prompt, str) else "\n".join(turn["content"] for turn in prompt)
+
+
+class Sampler:
+    """trl's rollout function: answers of the policy by the decoder that `ask` has. It reads a prompt
+    once for all answers to it, and what the grammar forces costs nothing."""
+
+    def __init__(
+        self, config: GRPOConfig, policy: LoadedModel, prompts: Mapping[str, Prompt]
+    ) -> None:  # fmt: skip
+        self.config, self.policy, self.prompts = config, policy, prompts
+
+    def __call__(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
+        """Tokens of the prompts and of an answer to each. A prompt stands there once for each of
+        its answers, all in a row."""
+        decoder = decoder_of(
+            self.policy
+        )  # a new one: it remembers what old weights made of a prefix
+        config, step = self.config, trainer.state.global_step
+        groups = [(self.prompts[key], len(list(g))) for key, g in groupby(map(key_of, prompts))]
+        rows: dict[str, list[list[int]]] = {"prompt_ids": [], "completion_ids": [], "env_mask": []}
+        model, training = self.policy.model, self.policy.model.training
+        model.eval()  # no dropout; and checkpointed layers have no cache
+        try:
+            for place, (prompt, count) in enumerate(groups):
+                seed = f"{config.seed} {step} {trainer.accelerator.process_index} {place}"
+                sampling = Sampling(
+                    config.max_new_tokens, count, config.temperature, trainer.args.top_p,
+                    seed=random.Random(seed).randrange(2**31),
+                )  # fmt: skip
+                tokens, _ = decoder.encode(prompt)
+                for answer in decoder.generate([prompt], sampling)[0]:
+                    rows["prompt_ids"].append(tokens)
+                    rows["completion_ids"].append(list(answer.tokens))
+                    # 0: forced by the grammar, so that nothing can be learnt there.
+                    rows["env_mask"].append([int(each < 0) for each in answer.logprobs])
+        finally:
+            model.train(training)
+        return {**rows, "logprobs": None}
+
+
 def make_trainer(
     config: GRPOConfig, run: Run, policy: LoadedModel, questions: Sequence[Question],
     held_out: Sequence[Question], judge: Judge,
 ) -> Any:  # fmt: skip
     """trl's trainer over questions to train on and to validate by, with a new adapter: without it,
     the policy is the reference."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # of rollout_func
     from trl.trainer.grpo_trainer import GRPOTrainer
 
     tokenizer, count = policy.tokenizer, len(questions)
     every = [*questions, *held_out]
-    texts = (prompt_of(tokenizer, question.prompt) for question in every)
+    texts = [prompt_of(tokenizer, question.prompt) for question in every]
+    by_key = {key_of(text): question.prompt for text, question in zip(texts, every, strict=True)}
     prompts = [{"prompt": text, "position": i} for i, text in enumerate(texts)]
     args = arguments(
         config, run.output, count, max(question.tokens for question in every), len(held_out),
@@ -253,6 +312,7 @@ def make_trainer(
         eval_dataset=datasets.Dataset.from_list(prompts[count:]) if held_out else None,
         processing_class=tokenizer,
         peft_config=lora_config(policy.model, config.adapter, run.report),
+        rollout_func=Sampler(config, policy, by_key) if samples_itself(config) else None,
     )  # fmt: skip
     trainer.model.peft_config["default"].base_model_name_or_path = base_name(policy.card.source)
     return trainer
