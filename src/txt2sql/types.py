@@ -37,6 +37,10 @@ class Column:
     """The name as a person would say it (tables.json, or split from the identifier)."""
     comment: str = ""
     """What the database itself says of the column."""
+    as_number: str = ""
+    """SQL that reads a text column of numbers as numbers, `{}` for the column; see `sql.number_texts`."""
+    has_null: bool = False
+    """Whether a row that was looked at has no value."""
 
 
 @dataclass(frozen=True, slots=True)

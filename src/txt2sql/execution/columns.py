@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from txt2sql.execution.names import natural_name
+from txt2sql.sql.number_texts import PLACE, as_number
 from txt2sql.types import Column, Table
 
 SAMPLED_ROWS = 200
@@ -43,30 +44,29 @@ def described_table(
     name: str,
     columns: Sequence[tuple[str, str, str]],
     key: Sequence[str],
-    cells: Sequence[Sequence[str]],
+    cells: Sequence[Sequence[str | None]],
     classify: Callable[[str], str],
     comment: str = "",
 ) -> Table:
     """The table whose columns are (name, declared type, comment), with cells of each of them."""
-    return Table(
-        name,
-        tuple(
+    described = []
+    for (column, declared, meaning), read in zip(columns, cells, strict=True):
+        kind, values = classify(declared), [cell for cell in read if cell is not None]
+        filled = [value for value in values if value]
+        described.append(
             Column(
                 name=column,
-                type=classify(declared),
+                type=kind,
                 primary_key=column in key,
                 declared_type=declared,
-                samples=choose_samples(
-                    cells[at], classify(declared), primary_key=[column] == list(key)
-                ),
+                samples=choose_samples(filled, kind, primary_key=[column] == list(key)),
                 words=natural_name(column, name),
                 comment=meaning[:_MAX_COMMENT_CHARS],
+                as_number=as_number(PLACE, values) if kind == "text" else "",
+                has_null=len(values) < len(read),
             )
-            for at, (column, declared, meaning) in enumerate(columns)
-        ),
-        natural_name(name),
-        comment[:_MAX_COMMENT_CHARS],
-    )
+        )
+    return Table(name, tuple(described), natural_name(name), comment[:_MAX_COMMENT_CHARS])
 
 
 def choose_samples(

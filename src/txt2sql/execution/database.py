@@ -169,8 +169,8 @@ class _Reader:
                     keys.append(replace(key, constraint=constraint) if composite else key)
         return list(dict.fromkeys(keys))
 
-    def _sample_cells(self, table: str, names: list[str]) -> list[list[str]]:
-        """For each column, the non-empty cells of the first rows; none where reading fails."""
+    def _sample_cells(self, table: str, names: list[str]) -> list[list[str | None]]:
+        """For each column, the cells of the first rows; none where reading fails."""
         texts = ", ".join(
             f"CASE WHEN typeof({quoted(name)}) <> 'blob' "
             f"THEN substr({quoted(name)}, 1, {SAMPLE_CHARS}) END"
@@ -184,7 +184,7 @@ class _Reader:
                 return [[]]
             return [self._sample_cells(table, [name])[0] for name in names]
         columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-        return [[str(cell) for cell in column if cell not in (None, "")] for column in columns]
+        return [[None if cell is None else str(cell) for cell in column] for column in columns]
 
 
 def _unreadable(path: Path, problem: Exception) -> DatabaseError:

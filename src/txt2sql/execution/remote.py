@@ -333,13 +333,13 @@ def declared_class(declared: str) -> str:
 # --------------------------------------------------------------------------------------- samples
 
 
-def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str]]:
-    """For each column, the non-empty cells of the first rows; none where they cannot be read."""
+def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str | None]]:
+    """For each column, the cells of the first rows; none where they cannot be read."""
     readable = [
         (name, not any(part in declared.upper() for part in _BINARY))
         for name, declared, _ in described.columns
     ]
-    cells: list[list[str]] = [[] for _ in readable]
+    cells: list[list[str | None]] = [[] for _ in readable]
     kind = "CHAR" if database.address.engine == "mysql" else "VARCHAR"
     texts = ", ".join(
         f"SUBSTR(CAST({database.quote(name)} AS {kind}), 1, {SAMPLE_CHARS})" if can else "NULL"
@@ -348,8 +348,7 @@ def _sample_cells(database: UrlDatabase, described: _Described) -> list[list[str
     sql = f"SELECT {texts} FROM {database.quote(described.name)} LIMIT {SAMPLED_ROWS}"
     for row in database.rows(sql, _SAMPLING):
         for column, value in zip(cells, row, strict=True):
-            if value not in (None, ""):
-                column.append(str(value))
+            column.append(None if value is None else str(value))
     return cells
 
 

@@ -368,7 +368,10 @@ class _Walk:
                     if qualifier in ("", source.alias):
                         output.columns = None if source.columns is None else output.columns
                         for lower, each in (source.columns or {}).items():
-                            if len(scope.find(lower, source.alias)) > 1:  # two of one alias
+                            # Two of one alias; SQLite tells stored tables and queries apart.
+                            alike = (scope.sources[i] for i in scope.find(lower, source.alias))
+                            stored = [each.table is not None for each in alike]
+                            if stored.count(source.table is not None) > 1:
                                 self.report(Kind.AMBIGUOUS, each, inner, scope)
                             columns.setdefault(lower, each)
                             output.given.add((number, lower))

@@ -1,0 +1,117 @@
+"""Numbers in text columns and columns with gaps, asked of a database as an imported CSV file makes it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txt2sql.execution.database import Database, open_database
+from txt2sql.sql.number_texts import as_number
+from txt2sql.sql.repair import mend
+from txt2sql.sql.translate import translate
+
+ROWS = [
+    # name, price, stock, year, code, share, rating, size
+    ("pen", "9.50", "8", "2019", "007", "12%", 3.5, "9 kg"),
+    ("desk", "1,250.00", "10", "2021", "010", "5%", None, "40 kg"),
+    ("lamp", "43.00", "110", "2020", "103", "100%", 4.0, "12 kg"),
+    ("rug", "100.00", "n/a", "2018", "9", "50%", 1.0, "7 kg"),
+]
+
+
+@pytest.fixture
+def goods(tmp_path: Path) -> Database:
+    path = tmp_path / "goods.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE goods (name TEXT, price TEXT, stock TEXT, year TEXT, code TEXT, share TEXT,"
+            " rating REAL, size TEXT)"
+        )
+        connection.executemany(f"INSERT INTO goods VALUES ({', '.join('?' * 8)})", ROWS)
+    return open_database(path)
+
+
+@pytest.fixture
+def answer(goods: Database) -> Callable[[str], list[tuple[object, ...]]]:
+    def rows(sql: str) -> list[tuple[object, ...]]:
+        mended = mend(sql, goods.schema()).sql
+        assert mended is not None
+        with sqlite3.connect(goods.path) as connection:
+            return connection.execute(mended).fetchall()
+
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("sql", "right"),
+    [
+        ("SELECT name FROM goods ORDER BY price DESC LIMIT 1", [("desk",)]),
+        ("SELECT name FROM goods WHERE price > 40 ORDER BY price", [("lamp",), ("rug",), ("desk",)]),
+        ("SELECT name FROM goods WHERE price BETWEEN 9 AND 50", [("pen",), ("lamp",)]),
+        ("SELECT name FROM goods WHERE price = 43", [("lamp",)]),
+        ("SELECT SUM(price) FROM goods", [(1402.5,)]),
+        ("SELECT SUM(CAST(price AS REAL)) FROM goods", [(1402.5,)]),
+        ("SELECT name FROM goods WHERE price > (SELECT AVG(price) FROM goods)", [("desk",)]),
+        ("SELECT name FROM goods WHERE price = (SELECT MAX(g.price) FROM goods AS g)", [("desk",)]),
+        ("SELECT MIN(stock), MAX(stock) FROM goods", [(8, 110)]),
+        ("SELECT name FROM goods WHERE stock < 9", [("pen",)]),
+        ("SELECT name FROM goods ORDER BY stock LIMIT 2", [("pen",), ("desk",)]),
+        ("SELECT name FROM goods WHERE stock = 'n/a'", [("rug",)]),
+        ("SELECT name FROM goods ORDER BY share DESC LIMIT 2", [("lamp",), ("rug",)]),
+        ("SELECT name FROM goods ORDER BY size DESC LIMIT 1", [("desk",)]),
+        ("SELECT name FROM goods ORDER BY rating ASC LIMIT 1", [("rug",)]),
+    ],
+)  # fmt: skip
+def test_numbers_in_texts_and_gaps_are_taken_for_what_they_are(
+    sql: str, right: list[tuple[object, ...]], answer: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    assert answer(sql) == right
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT name FROM goods ORDER BY year LIMIT 1",  # the order of texts is right
+        "SELECT name FROM goods ORDER BY code LIMIT 1",  # codes
+        "SELECT name FROM goods ORDER BY name LIMIT 1",
+        "SELECT name FROM goods WHERE price = '9.50' OR stock = 'n/a'",
+        "SELECT price, COUNT(*) FROM goods GROUP BY price",
+        "SELECT name FROM goods ORDER BY rating DESC LIMIT 1",
+        "SELECT name FROM goods ORDER BY rating",  # nothing is cut off
+        "SELECT name FROM goods WHERE rating > 2 ORDER BY rating LIMIT 1",
+        "SELECT name FROM goods ORDER BY rating ASC NULLS FIRST LIMIT 1",
+    ],
+)
+def test_what_is_right_stays_as_it_was_written(sql: str, goods: Database) -> None:
+    assert mend(sql, goods.schema()).sql == sql
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "mysql", "duckdb"])
+def test_other_engines_get_their_own_spelling(dialect: str, goods: Database) -> None:
+    schema = replace(goods.schema(), dialect=dialect)
+    mended = mend("SELECT name FROM goods WHERE price > 40 ORDER BY rating LIMIT 1", schema).sql
+    assert mended is not None
+    translated = translate(mended, schema)
+    assert "REPLACE(" in translated and ("NULLS LAST" in translated or "IS NULL" in translated)
+
+
+@given(st.lists(st.decimals(-(10**9), 10**9, places=2), min_size=2), st.booleans(), st.booleans())
+def test_the_order_is_that_of_the_numbers(
+    numbers: list[object], grouped: bool, priced: bool
+) -> None:
+    cells = [f"{'$' * priced}{number:{',' * grouped}}" for number in numbers]
+    if priced:
+        cells = [cell if cell[1] != "-" else f"-${cell[2:]}" for cell in cells]
+    number = as_number("{}", cells).replace("{}", "cell") or "cell"
+    with sqlite3.connect(":memory:") as connection:
+        connection.execute("CREATE TABLE cells (cell TEXT, place INTEGER)")
+        connection.executemany("INSERT INTO cells VALUES (?, ?)", zip(cells, range(len(cells))))
+        rows = connection.execute(f"SELECT place FROM cells ORDER BY {number}, place").fetchall()
+    ordered = [numbers[place] for (place,) in rows]
+    assert ordered == sorted(numbers)  # type: ignore[type-var]
