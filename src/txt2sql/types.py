@@ -24,6 +24,18 @@ Certainty = Literal["sure", "unsure", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
+class Cells:
+    """What a sample of the cells of a column says beyond its type; see `sql.stored_texts`. `as_number` is SQL
+    that reads texts as numbers, `{}` for the column; `missing` are texts that stand for no value; `varied`:
+    one name is spelled with other cases or spaces."""
+
+    as_number: str = ""
+    missing: tuple[str, ...] = ()
+    varied: bool = False
+    has_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column. `type` is one of number, text, time, boolean, other (Spider's classes)."""
 
@@ -37,10 +49,7 @@ class Column:
     """The name as a person would say it (tables.json, or split from the identifier)."""
     comment: str = ""
     """What the database itself says of the column."""
-    as_number: str = ""
-    """SQL that reads a text column of numbers as numbers, `{}` for the column; see `sql.number_texts`."""
-    has_null: bool = False
-    """Whether a row that was looked at has no value."""
+    cells: Cells = Cells()
 
 
 @dataclass(frozen=True, slots=True)

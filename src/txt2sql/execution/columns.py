@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from txt2sql.execution.names import natural_name
-from txt2sql.sql.number_texts import PLACE, as_number
+from txt2sql.sql.stored_texts import examined
 from txt2sql.types import Column, Table
 
 SAMPLED_ROWS = 200
@@ -51,8 +51,7 @@ def described_table(
     """The table whose columns are (name, declared type, comment), with cells of each of them."""
     described = []
     for (column, declared, meaning), read in zip(columns, cells, strict=True):
-        kind, values = classify(declared), [cell for cell in read if cell is not None]
-        filled = [value for value in values if value]
+        kind, filled = classify(declared), [cell for cell in read if cell]
         described.append(
             Column(
                 name=column,
@@ -62,8 +61,7 @@ def described_table(
                 samples=choose_samples(filled, kind, primary_key=[column] == list(key)),
                 words=natural_name(column, name),
                 comment=meaning[:_MAX_COMMENT_CHARS],
-                as_number=as_number(PLACE, values) if kind == "text" else "",
-                has_null=len(values) < len(read),
+                cells=examined(read, kind == "text"),
             )
         )
     return Table(name, tuple(described), natural_name(name), comment[:_MAX_COMMENT_CHARS])

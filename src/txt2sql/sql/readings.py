@@ -24,6 +24,7 @@ from txt2sql.identifiers import name_parts, quote_identifier, stem
 from txt2sql.sql.date_formats import column_format
 from txt2sql.sql.repair import mend
 from txt2sql.sql.sources import Node
+from txt2sql.sql.stored_texts import folded
 from txt2sql.types import Column, Schema, Table, ValueMatch
 
 _WORD = re.compile(r"[^\W_]+")
@@ -132,6 +133,7 @@ class _Reader:
         self.keys |= {(k.referenced_table, k.referenced_column) for k in schema.foreign_keys}
 
     def all(self) -> Iterator[Node | str]:
+        yield from self.in_any_case()
         yield from self.by_another_date()
         yield from self.by_another_key()
         yield from self.of_another_column()
@@ -179,6 +181,25 @@ class _Reader:
             text = quote_identifier(column.name) if alone else self.text(*owner)
             each.replace(sqlglot.parse_one(text, dialect="sqlite"))
         return tree
+
+    def in_any_case(self) -> Iterator[Node]:
+        """One name for "Yoga" and "yoga ", where a column has both."""
+        tree, changed = self.tree.copy(), False
+        for node in list(tree.find_all(exp.Column)):
+            owner, parent = self.owner(node), node.parent
+            if owner is None or not owner[1].cells.varied:
+                continue
+            names = [each for each in parent.iter_expressions() if each is not node]
+            compared = isinstance(parent, (exp.EQ, exp.NEQ, exp.In)) and parent.this is node
+            if compared and all(isinstance(n, exp.Literal) and n.is_string for n in names):
+                for name in names:
+                    name.replace(exp.Literal.string(folded(name.name)))
+            elif not tree.args.get("group") or node.find_ancestor(exp.AggFunc, exp.Join):
+                continue
+            node.replace(sqlglot.parse_one(f"LOWER(TRIM({node.sql('sqlite')}))", dialect="sqlite"))
+            changed = True
+        if changed:
+            yield tree
 
     def by_another_date(self) -> Iterator[Node]:
         """The other dates of a table, where the question does not say which one it asks for."""

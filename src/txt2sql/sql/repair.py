@@ -25,7 +25,6 @@ from txt2sql.identifiers import quote_identifier
 from txt2sql.sql.date_formats import as_of_today, read_as_stored
 from txt2sql.sql.literals import with_stated_values
 from txt2sql.sql.names import COMPARISONS, FORGIVEN, Kind, Names, Problem, resolve
-from txt2sql.sql.number_texts import read_as_numbers
 from txt2sql.sql.sources import (
     Edit,
     Node,
@@ -37,6 +36,7 @@ from txt2sql.sql.sources import (
     owners,
     span,
 )
+from txt2sql.sql.stored_texts import read_as_meant
 from txt2sql.sql.text import DECLINED, declines
 from txt2sql.types import ForeignKey, Schema, Table, ValueMatch
 
@@ -105,7 +105,7 @@ def mend(
         return (None if runs else as_it_is) or Repair(None, problem=problems[0].sentence)
     along_keys = mender.along_keys
     by_name, each_once = mender.by_name, mender.each_once
-    for rule in (along_keys, along_keys, read_as_stored, read_as_numbers, by_name, each_once):
+    for rule in (along_keys, along_keys, read_as_stored, read_as_meant, by_name, each_once):
         edits = rule(names)
         if isinstance(edits, Problem):
             return as_it_is or Repair(None, problem=edits.sentence)

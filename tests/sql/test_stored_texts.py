@@ -12,16 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txt2sql.execution.database import Database, open_database
-from txt2sql.sql.number_texts import as_number
+from txt2sql.sql.readings import readings
 from txt2sql.sql.repair import mend
+from txt2sql.sql.stored_texts import examined
 from txt2sql.sql.translate import translate
 
 ROWS = [
-    # name, price, stock, year, code, share, rating, size
-    ("pen", "9.50", "8", "2019", "007", "12%", 3.5, "9 kg"),
-    ("desk", "1,250.00", "10", "2021", "010", "5%", None, "40 kg"),
-    ("lamp", "43.00", "110", "2020", "103", "100%", 4.0, "12 kg"),
-    ("rug", "100.00", "n/a", "2018", "9", "50%", 1.0, "7 kg"),
+    # name, price, stock, year, code, share, rating, size, betrag, kind, note
+    ("pen", "9.50", "8", "2019", "007", "12%", 3.5, "9 kg", "8,5", "Office", ""),
+    ("desk", "1,250.00", "10", "2021", "010", "5%", None, "40 kg", "1.110,00", "office ", "new"),
+    ("lamp", "43.00", "110", "2020", "103", "100%", 4.0, "12 kg", "12,25", "OFFICE", "N/A"),
+    ("rug", "100.00", "n/a", "2018", "9", "50%", 1.0, "7 kg", "25,00", "home", "old"),
 ]
 
 
@@ -31,9 +32,9 @@ def goods(tmp_path: Path) -> Database:
     with sqlite3.connect(path) as connection:
         connection.execute(
             "CREATE TABLE goods (name TEXT, price TEXT, stock TEXT, year TEXT, code TEXT, share TEXT,"
-            " rating REAL, size TEXT)"
+            " rating REAL, size TEXT, betrag TEXT, kind TEXT, note TEXT)"
         )
-        connection.executemany(f"INSERT INTO goods VALUES ({', '.join('?' * 8)})", ROWS)
+        connection.executemany(f"INSERT INTO goods VALUES ({', '.join('?' * 11)})", ROWS)
     return open_database(path)
 
 
@@ -66,6 +67,10 @@ def answer(goods: Database) -> Callable[[str], list[tuple[object, ...]]]:
         ("SELECT name FROM goods ORDER BY share DESC LIMIT 2", [("lamp",), ("rug",)]),
         ("SELECT name FROM goods ORDER BY size DESC LIMIT 1", [("desk",)]),
         ("SELECT name FROM goods ORDER BY rating ASC LIMIT 1", [("rug",)]),
+        ("SELECT SUM(betrag), MAX(betrag) FROM goods", [(1155.75, 1110.0)]),
+        ("SELECT name FROM goods WHERE betrag > 12.3", [("desk",), ("rug",)]),
+        ("SELECT name FROM goods WHERE note IS NULL", [("pen",), ("lamp",)]),
+        ("SELECT COUNT(note), COUNT(DISTINCT note) FROM goods", [(2, 2)]),
     ],
 )  # fmt: skip
 def test_numbers_in_texts_and_gaps_are_taken_for_what_they_are(
@@ -82,6 +87,8 @@ def test_numbers_in_texts_and_gaps_are_taken_for_what_they_are(
         "SELECT name FROM goods ORDER BY name LIMIT 1",
         "SELECT name FROM goods WHERE price = '9.50' OR stock = 'n/a'",
         "SELECT price, COUNT(*) FROM goods GROUP BY price",
+        "SELECT COUNT(note) FROM goods WHERE note = 'N/A'",
+        "SELECT COUNT(*) FROM goods WHERE kind = 'Office'",
         "SELECT name FROM goods ORDER BY rating DESC LIMIT 1",
         "SELECT name FROM goods ORDER BY rating",  # nothing is cut off
         "SELECT name FROM goods WHERE rating > 2 ORDER BY rating LIMIT 1",
@@ -90,6 +97,25 @@ def test_numbers_in_texts_and_gaps_are_taken_for_what_they_are(
 )
 def test_what_is_right_stays_as_it_was_written(sql: str, goods: Database) -> None:
     assert mend(sql, goods.schema()).sql == sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "other"),
+    [
+        (
+            "SELECT COUNT(*) FROM goods WHERE kind = 'Office'",
+            "SELECT COUNT(*) FROM goods WHERE LOWER(TRIM(kind)) = 'office'",
+        ),
+        (
+            "SELECT kind, COUNT(*) FROM goods GROUP BY kind",
+            "SELECT LOWER(TRIM(kind)), COUNT(*) FROM goods GROUP BY LOWER(TRIM(kind))",
+        ),
+    ],
+)
+def test_one_name_in_several_spellings_is_another_reading(
+    sql: str, other: str, goods: Database
+) -> None:
+    assert readings("goods of each kind", sql, goods.schema())[:1] == [other]
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "duckdb"])
@@ -108,7 +134,7 @@ def test_the_order_is_that_of_the_numbers(
     cells = [f"{'$' * priced}{number:{',' * grouped}}" for number in numbers]
     if priced:
         cells = [cell if cell[1] != "-" else f"-${cell[2:]}" for cell in cells]
-    number = as_number("{}", cells).replace("{}", "cell") or "cell"
+    number = examined(cells, True).as_number.replace("{}", "cell") or "cell"
     with sqlite3.connect(":memory:") as connection:
         connection.execute("CREATE TABLE cells (cell TEXT, place INTEGER)")
         connection.executemany("INSERT INTO cells VALUES (?, ?)", zip(cells, range(len(cells))))

@@ -1,0 +1,157 @@
+"""What the cells of a column are when they are not what its type says, and SQL that reads them so.
+
+In a CSV file that was imported everything is text. Among texts 9 comes after 10 and "1,250.00" is 1; "" and
+"n/a" are no NULL. A model writes SQL as if the columns were clean, and the answer is
+wrong without an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from txt2sql.sql.names import COMPARISONS, Names
+from txt2sql.sql.sources import Edit, Node, span
+from txt2sql.types import Cells, Column
+
+_NUMBERS = {
+    point: re.compile(
+        rf"(?P<sign>[-+]?)(?P<currency>[$€£]?) ?(?P<whole>\d{{1,3}}(?:{group}\d{{3}})+|\d+)"
+        rf"(?P<part>{point}\d+)?(?P<unit> ?[A-Za-z%°€]{{0,12}})"
+    )
+    for point, group in ((r"\.", ","), (",", r"\."))
+}
+"""1,250.00 and 1.250,00"""
+_MISSING = frozenset("null nan n/a na - --".split())
+_PLACE = "{}"
+
+
+def examined(cells: Sequence[str | None], text: bool) -> Cells:
+    """What a sample of the cells of a column says; of a column of `text` also what its texts stand for."""
+    filled = [cell for cell in cells if cell is not None]
+    has_null = len(filled) < len(cells)
+    if not text:
+        return Cells(has_null=has_null)
+    missing = sorted({each for each in filled if not each.strip() or each.lower() in _MISSING})
+    names = set(filled).difference(missing)
+    varied = len({folded(name) for name in names}) < len(names)
+    return Cells(_as_number(names, missing), tuple(missing), varied, has_null)
+
+
+def folded(text: str) -> str:
+    """As LOWER(TRIM(text)) of SQLite has it."""
+    return re.sub("[A-Z]", lambda letter: letter[0].lower(), text.strip(" "))
+
+
+def _as_number(names: set[str], missing: Sequence[str]) -> str:
+    """SQL that reads cells as numbers; "" where they are none, or codes, or have the order of their
+    numbers anyway.
+
+    >>> _as_number({"9.50", "1,250.00"}, [""])
+    "CAST(REPLACE(NULLIF({}, ''), ',', '') AS REAL)"
+    """
+    for point, pattern in _NUMBERS.items():  # noqa: B007
+        matches = [pattern.fullmatch(name.strip()) for name in sorted(names)]
+        numbers = [match for match in matches if match is not None]
+        if len(numbers) == len(matches) > 1:
+            break
+    else:
+        return ""
+    coded = any(re.match(r"0\d", number["whole"]) for number in numbers)  # 007: no quantity
+    if coded or len({number["unit"] for number in numbers}) > 1:
+        return ""
+    group = "." if point == "," else ","
+    values = [
+        float(n["sign"] + n["whole"].replace(group, "") + (n["part"] or "").replace(",", "."))
+        for n in numbers
+    ]
+    marks = {n["currency"] for n in numbers} | {group * (group in n["whole"]) for n in numbers}
+    if values == sorted(values) and not any(marks) and point != ",":
+        return ""
+    text = _without(_PLACE, missing)
+    for mark in sorted(filter(None, marks)):
+        text = f"REPLACE({text}, '{mark}', '')"
+    if point == ",":
+        text = f"REPLACE({text}, ',', '.')"
+    return f"CAST({text} AS {'REAL' if any(n['part'] for n in numbers) else 'INTEGER'})"
+
+
+def _without(column: str, missing: Sequence[str]) -> str:
+    for each in missing:
+        column = f"NULLIF({column}, '{each}')"
+    return column
+
+
+def read_as_meant(names: Names) -> list[Edit]:
+    """What makes a statement order, compare and compute by the numbers that texts stand for, take texts for
+    no value, and list rows without a value last where it takes the first few."""
+    edits: list[Edit] = []
+    for scope in names.scopes:
+        for node, number in scope.resolved:
+            column = scope.sources[number].column(node.name)
+            start, end = span(node.args.get("table") or node.this)[0], span(node.this)[1]
+            if column is None or start < 0 or column.cells == Cells():
+                continue
+            name, cells = names.sql[start:end], column.cells
+            text = _read(node, column, name) if cells.as_number else name
+            if cells.missing and _asks_whether_missing(node, cells.missing):
+                text = _without(name, cells.missing)
+            gaps = cells.has_null or "NULLIF" in text
+            if gaps and _takes_least(node) and not _is_filtered(node):
+                ascending = re.compile(r"\s+ASC\b", re.I).match(names.sql, end)
+                text, end = f"{text} NULLS LAST", ascending.end() if ascending else end
+            if text != name:
+                edits.append((start, end, text))
+    return edits
+
+
+_COMPUTES = (exp.Sum, exp.Avg, exp.Add, exp.Sub, exp.Mul, exp.Div)
+
+
+def _read(node: Node, column: Column, name: str) -> str:
+    whole = column.cells.as_number.replace(_PLACE, name)
+    text = whole.removeprefix("CAST(").rpartition(" AS ")[0]
+    parent = node.parent
+    if isinstance(parent, exp.Cast):
+        number = parent.this is node and parent.to.is_type(*exp.DataType.NUMERIC_TYPES)
+        return text if number else name
+    if isinstance(parent, (*COMPARISONS, exp.Between)):
+        others = [each for each in parent.iter_expressions() if each is not node]
+        equal = isinstance(parent, (exp.EQ, exp.NEQ))
+        return whole if not any(_is_text(other, equal) for other in others) else name
+    if isinstance(parent, (exp.Ordered, exp.Min, exp.Max)):
+        return whole
+    return whole if isinstance(parent, _COMPUTES) and text != name else name
+
+
+def _is_text(node: Node, equal: bool) -> bool:
+    """Whether texts are compared: with a cell, or with another column."""
+    if isinstance(node, exp.Literal):
+        return bool(node.is_string) and (equal or not re.fullmatch(r"[-+]?\d+(\.\d+)?", node.name))
+    return isinstance(node, exp.Column)
+
+
+def _asks_whether_missing(node: Node, missing: Sequence[str]) -> bool:
+    parent = node.parent
+    counted = parent.parent if isinstance(parent, exp.Distinct) else parent
+    if not isinstance(counted, exp.Count):
+        return isinstance(parent, exp.Is) and isinstance(parent.expression, exp.Null)
+    literals = node.find_ancestor(exp.Select).find_all(exp.Literal)
+    return not any(each.name in missing for each in literals)  # else it counts those
+
+
+def _takes_least(node: Node) -> bool:
+    key = node.parent
+    if not isinstance(key, exp.Ordered) or key.args.get("desc"):
+        return False
+    query: Node = key.find_ancestor(exp.Query)
+    explicit = re.search(r"\bNULLS\b", key.sql(dialect="sqlite"))
+    return query is not None and query.args.get("limit") is not None and explicit is None
+
+
+def _is_filtered(node: Node) -> bool:
+    where = node.parent.parent.parent.args.get("where")
+    columns = where.find_all(exp.Column) if where is not None else ()
+    return any(column.name.lower() == node.name.lower() for column in columns)
