@@ -17,6 +17,10 @@ CELLS = {
     "slashed": "2025/03/25",
     "german": "25.03.2025",
     "american": "03/25/2025",
+    "excel": "3/25/2025",
+    "clock": "3/25/2025 9:05",
+    "named": "25 Mar 2025",
+    "letter": "March 25, 2025",
     "day_key": 20250325,
     "paid_at": 1742898600,
     "received_at": 1742898600000,
@@ -36,7 +40,8 @@ COLUMNS = tuple(
     for name, cell in CELLS.items()
 )
 SCHEMA = Schema("shop", (Table("bill", COLUMNS),))
-DAYS = ("iso", "stamp", "slashed", "german", "american", "day_key", "paid_at", "received_at")
+DAYS = ("iso", "stamp", "slashed", "german", "american", "day_key", "paid_at", "received_at",
+        "excel", "clock", "named", "letter")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +72,11 @@ def test_every_way_to_read_a_date_fits_every_format(shop: sqlite3.Connection, co
     assert value(shop, f"{column} = '2025-03-25'") == 1
     assert value(shop, f"{column} = 2025") == 1
     assert value(shop, f"{column} = '2025-03'") == 1
+    if column not in ("day_key", "paid_at", "received_at", "slashed"):
+        assert (
+            value(shop, f"{column} LIKE '2025-03%'") == value(shop, f"{column} LIKE '2025%'") == 1
+        )
+        assert str(value(shop, f"MAX({column})")).startswith("2025-03-25")
 
 
 @pytest.mark.parametrize(

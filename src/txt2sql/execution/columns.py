@@ -22,6 +22,7 @@ SAMPLE_CHARS = 40
 _MAX_CODES, _MAX_FLAGS, _MAX_CODE_CHARS = 6, 3, 60
 _MAX_TEXTS = 2
 _SHORT = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
+_DIGIT = re.compile(r"(?<![\d:])\d[/.-]|[/.-]\d(?!\d)")
 _DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}")
 _MAX_COMMENT_CHARS = 200
 
@@ -92,8 +93,14 @@ def choose_samples(
     if repeated and short and few:
         return tuple(value for value, _ in counts.most_common())
     if all(map(_DATE.match, distinct)):
-        # A day above 12 shows which of the parts is the day.
-        return (max(distinct, key=lambda date: max(map(int, _SHORT.findall(date) or "0"))),)
+        # A day above 12 shows which of the parts is the day, a short date whether parts are padded.
+        telling = max(distinct, key=lambda date: max(map(int, _SHORT.findall(date) or "0")))
+        shortest = min(distinct, key=lambda date: len(_DATE.match(date)[0]))  # type: ignore[index]
+        return (
+            (telling,)
+            if _DIGIT.search(telling) or not _DIGIT.search(shortest)
+            else (telling, shortest)
+        )
     if kind == "number":
         return (distinct[0],)
     whole = [value for value in distinct if len(value) < SAMPLE_CHARS]

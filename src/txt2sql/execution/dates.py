@@ -356,11 +356,13 @@ def condition(place: str, form: DateFormat, period: Period, dialect: str = "sqli
     if period.part:
         return _part_condition(place, form, *period.part, dialect)
     start, end = period.start, period.end
-    if form.kind == "unclear" or not form.padded:
-        return _unpadded(place, form, start, end)
+    if form.kind == "unclear":
+        return _unclear(place, form, start, end)
     if not all(_whole(m, form.kind) for m in (start, end) if m):
         return None
-    left = iso_day(place, form) if form.kind in ("dmy", "mdy", "seconds", "millis") else place
+    # Of dates without fixed places the repair of statements makes ISO ones, in many words.
+    spelt = form.kind in ("dmy", "mdy", "seconds", "millis") and not form.loose
+    left = iso_day(place, form) if spelt else place
     longest = {"year": 366, "month": 31}.get(form.kind, 1)
     if start and end and not form.timed and 0 < (end.day - start.day).days <= longest:
         return f"{left} = {_literal(form, start, dialect)}"
@@ -402,45 +404,29 @@ def _literal(form: DateFormat, moment: Moment, dialect: str) -> str:
     return made if form.text else f"CAST({made} AS INTEGER)"
 
 
-def _unpadded(place: str, form: DateFormat, start: Moment | None, end: Moment | None) -> str | None:
-    """5/1/2025: a pattern for one day, month or year."""
+def _unclear(place: str, form: DateFormat, start: Moment | None, end: Moment | None) -> str | None:
+    """A year of dates whose day and month cannot be told apart."""
     if not start or not end or start.modifiers is not None or end.modifiers is not None:
         return None
-    year, month, day = start.day.year, start.day.month, start.day.day
-    if start.day == Day(year, 1, 1) and end.day == Day(year + 1, 1, 1):
-        text = f"%{form.mark}{year}"
-    elif form.kind != "unclear" and (
-        (one_day := end.day == start.day + datetime.timedelta(1))
-        or (day == 1 and end.day == _months_on(start.day, 1))
-    ):
-        parts = [str(month), str(day) if one_day else "%"]
-        text = form.mark.join((*(parts if form.kind == "mdy" else parts[::-1]), str(year)))
-    else:
+    year = start.day.year
+    if (start.day, end.day) != (Day(year, 1, 1), Day(year + 1, 1, 1)):
         return None
-    if form.timed:
-        text += "%"
-    return f"{place} LIKE '{text}'" if "%" in text else f"{place} = '{text}'"
+    return f"{place} LIKE '%{form.mark}{year}{'%' * form.timed}'"
 
 
 def _part_condition(
     place: str, form: DateFormat, pattern: str, values: tuple[str, ...], dialect: str
 ) -> str | None:
-    unpadded = form.kind in ("dmy", "mdy") and not form.padded
     if form.kind in ("year", "unclear"):
         return None
-    if pattern != "%m" and (form.kind == "month" or unpadded or dialect != "sqlite"):
+    if pattern != "%m" and (form.kind == "month" or dialect != "sqlite"):
         return None
     listed = ", ".join(f"'{value}'" for value in values)
-    left = f"strftime('{pattern}', {iso_day(place, form)})" if not unpadded else place
+    left = f"strftime('{pattern}', {place if form.loose else iso_day(place, form)})"
     if dialect != "sqlite":
         if form.kind != "ymd":
             return None
         left, listed = f"EXTRACT(MONTH FROM {place})", ", ".join(str(int(v)) for v in values)
     elif form.kind == "month":
         left = f"substr({place}, 6, 2)"
-    elif unpadded:
-        month = "{}/%" if form.kind == "mdy" else "%/{}/%"
-        texts = [month.format(int(value)).replace("/", form.mark) for value in values]
-        either = " OR ".join(f"{place} LIKE '{text}'" for text in texts)
-        return either if len(texts) == 1 else f"({either})"
     return f"{left} = {listed}" if len(values) == 1 else f"{left} IN ({listed})"

@@ -23,6 +23,10 @@ FIRST_YEAR, LAST_YEAR = 1500, 2100
 _LEAST_SHARE = 0.9  # of the sample, in one format
 _YMD = re.compile(r"(\d{4})([-/])(\d\d)\2(\d\d)([ T]\d\d:\d\d.*)?")
 _DMY = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(\s.*)?")
+_MONTHS = "JAN01FEB02MAR03APR04MAY05JUN06JUL07AUG08SEP09OCT10NOV11DEC12"
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\\.?"
+_DBY = re.compile(rf"\d{{1,2}}(?:st|nd|rd|th)?([ -]){_MONTH},?[ -]\d{{4}}(\s.*)?", re.I)
+_BDY = re.compile(rf"{_MONTH}( )\d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}(\s.*)?", re.I)
 _MONTH_TEXT = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
 _COMPACT = re.compile(r"(?:1[5-9]|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _YEAR_TEXT = re.compile(r"(?:1[5-9]|20)\d\d")
@@ -37,13 +41,19 @@ _UNIX = (100_000_000, 4_200_000_000)  # 1973 to 2103
 
 
 class DateFormat(NamedTuple):
-    """`kind` is ymd, dmy, mdy, unclear (dmy or mdy), compact, month, year, seconds or millis."""
+    """`kind` is ymd, dmy, mdy, unclear (dmy or mdy), dby (12 Mar 2024), bdy (March 12, 2024), compact, month,
+    year, seconds or millis."""
 
     kind: str
     mark: str = "-"
     text: bool = True
     padded: bool = True
     timed: bool = False
+
+    @property
+    def loose(self) -> bool:
+        """Whether parts of the date stand at other places in other cells, as in 3/5/2024."""
+        return self.kind in ("dby", "bdy") or not self.padded
 
 
 def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateFormat | None:
@@ -80,7 +90,7 @@ def date_format(words: str, column_type: str, values: Sequence[Any]) -> DateForm
 
 
 def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
-    if not any(text[:1].isdigit() for text in texts[:5]):
+    if not any(re.match(r"\d|[A-Za-z]{3}", text) for text in texts[:5]):
         return None
 
     def matches(pattern: re.Pattern[str]) -> list[re.Match[str]]:
@@ -96,6 +106,9 @@ def _text_format(name: set[str], texts: list[str]) -> DateFormat | None:
             kind = "dmy"
         padded = all(len(match[1]) == len(match[3]) == 2 for match in dmy)
         return DateFormat(kind, dmy[0][2], padded=padded, timed=any(match[5] for match in dmy))
+    for kind, pattern in (("dby", _DBY), ("bdy", _BDY)):
+        if named := matches(pattern):
+            return DateFormat(kind, named[0][1], timed=any(match[2] for match in named))
     if matches(_MONTH_TEXT):
         return DateFormat("month")
     if matches(_COMPACT):
@@ -115,10 +128,26 @@ _ISO_DAYS = {
 }
 
 
+_TWO_DIGITS = "substr('0' || CAST({} AS INTEGER), -2)"  # of what a text begins with
+
+
 def iso_day(place: str, form: DateFormat) -> str:
     """An expression that is the column's day as ISO text; of a month or year, the first."""
     if form.kind == "ymd":
         return place if form.mark == "-" else f"replace({place}, '{form.mark}', '-')"
+    if form.loose:
+        rest = f"substr({place}, instr({place}, '{form.mark}') + 1)"
+        year = (
+            f"substr({rest}, instr({rest}, '{form.mark}') + 1, 4)"
+            if form.timed
+            else f"substr({place}, -4)"
+        )
+        day, month = (place, rest) if form.kind.startswith("d") else (rest, place)
+        if form.kind in ("dby", "bdy"):
+            month = f"substr('{_MONTHS}', instr('{_MONTHS}', upper(substr({month}, 1, 3))) + 3, 2)"
+        else:
+            month = _TWO_DIGITS.format(month)
+        return f"{year} || '-' || {month} || '-' || {_TWO_DIGITS.format(day)}"
     return _ISO_DAYS[form.kind].format(place)
 
 
@@ -130,7 +159,7 @@ _SLICES = {
     "compact": {(1, 4): "%Y", (5, 2): "%m", (7, 2): "%d"},
 }
 _ANYWHERE = {**_SLICES["compact"], **_SLICES["dmy"], **_SLICES["ymd"]}
-_TEXTS = ("ymd", "dmy", "mdy", "compact")
+_TEXTS = ("ymd", "dmy", "mdy", "compact", "dby", "bdy")
 _DATED = (exp.Date, exp.TsOrDsToTimestamp)
 _FUNCTIONS = frozenset(("date", "datetime", "julianday", "strftime", "time", "unixepoch"))
 _TIMED = re.compile(r"\d{4}-\d\d|\d\d:\d\d")
@@ -149,15 +178,14 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
             place = span(node.args.get("table") or node.this)[0], span(node.this)[1]
             if column is None or place[0] < 0:
                 continue
-            function = parent.name.lower() if isinstance(parent, exp.Anonymous) else ""
-            called = isinstance(parent, _DATED) or function in _FUNCTIONS
+            called = _is_date_call(parent)
             form = column_format(column, called)
             unix = _FROM_UNIX.match(names.sql, place[1])
             timed = any(map(_TIMED.match, column.samples))
             if form is None and called and not unix and column.samples and not timed:
                 # Of 36,000 golds 1 takes a date from a column without dates, and is wrong.
                 return Problem(Kind.NO_DATE, column.name)
-            if form is None or form.kind == "unclear" or not form.padded:
+            if form is None or form.kind == "unclear":
                 continue
             name = names.sql[slice(*place)]
             if called and form.kind in ("seconds", "millis"):
@@ -167,12 +195,19 @@ def read_as_stored(names: Names) -> list[Edit] | Problem:
                 edits.append((place[0], unix.end() if unix else place[1], iso_day(name, form)))
             elif form.kind in _TEXTS and _is_subtracted(node, owner):
                 edits.append((*place, f"{_seconds(parent)}JULIANDAY({iso_day(name, form)})"))
-            elif form.kind in ("dmy", "mdy") and not form.timed and _is_ordered(node):
+            elif _is_ordered(node) and (
+                form.loose or (form.kind in ("dmy", "mdy") and not form.timed)
+            ):
                 edits.append((*place, iso_day(name, form)))
             elif form.kind not in ("month", "year") and node is parent.this:
                 edits += _cut(names.sql, parent, place, form)
                 edits += _compared(parent, name, place, form)
     return edits
+
+
+def _is_date_call(node: Node) -> bool:
+    named = isinstance(node, exp.Anonymous) and node.name.lower() in _FUNCTIONS
+    return named or isinstance(node, _DATED)
 
 
 def _is_subtracted(node: Node, owner: Mapping[int, Source]) -> bool:
@@ -217,24 +252,32 @@ def _cut(sql: str, parent: Node, place: tuple[int, int], form: DateFormat) -> li
     if not isinstance(parent, exp.Substring) or start is None:
         return []
     cut = _number(parent.args.get("start")), _number(parent.args.get("length"))
-    if cut not in _ANYWHERE or cut in _SLICES.get(form.kind, {}):
+    if cut not in _ANYWHERE or cut in _slices(form):
         return []
     part = _part(sql[slice(*place)], form, _ANYWHERE[cut])
     return [(start.start(), sql.index(")", place[1]) + 1, part)]
 
 
 def _compared(parent: Node, name: str, place: tuple[int, int], form: DateFormat) -> list[Edit]:
-    if not isinstance(parent, (*COMPARISONS, exp.Between)):
+    if not isinstance(parent, (*COMPARISONS, exp.Between, exp.Like)):
         return []
     sides = [parent.args[side] for side in ("expression", "low", "high") if parent.args.get(side)]
+    iso = form.kind == "ymd" and form.mark == "-"
+    if sides and form.kind in _TEXTS and not iso and all(map(_is_date_call, sides)):
+        return [(*place, iso_day(name, form))]
     values = [side for side in sides if isinstance(side, exp.Literal) and span(side)[0] >= 0]
     if values[:1] != sides[:1]:
         return []
     text, equal = values[0].name, isinstance(parent, exp.EQ)
+    if isinstance(parent, exp.Like):
+        if form.kind in ("ymd", "compact") or not (
+            text.endswith("%") and re.fullmatch(r"\d{4}(-\d\d)?-?%", text)
+        ):
+            return []
+        text, equal = text.rstrip("-%"), True
     for part, pattern in (("%Y", _YEAR_TEXT), ("%Y-%m", _MONTH_TEXT)):
         if equal and pattern.fullmatch(text):
             return [(*place, _part(name, form, part)), (*span(values[0]), f"'{text}'")]
-    iso = form.kind == "ymd" and form.mark == "-"
     if values[0].is_string and re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         if iso:
             return [(*place, f"date({name})")] if form.timed and equal else []
@@ -249,8 +292,16 @@ def _compared(parent: Node, name: str, place: tuple[int, int], form: DateFormat)
     return edits if len(edits) == len(values) else []
 
 
+def _slices(form: DateFormat) -> dict[tuple[int, int], str]:
+    if form.loose:
+        return {} if form.timed else {(-4, 0): "%Y"}
+    return _SLICES.get(form.kind, {})
+
+
 def _part(place: str, form: DateFormat, part: str) -> str:
-    cuts = {name: cut for cut, name in reversed(_SLICES.get(form.kind, {}).items())}
+    cuts = {name: cut for cut, name in reversed(_slices(form).items())}
+    if part == "%Y" and form.loose and not form.timed:
+        return f"substr({place}, -4)"
     if part in cuts and not (part == "%Y-%m" and form.mark != "-"):
         return f"substr({place}, {cuts[part][0]}, {cuts[part][1]})"
     return f"strftime('{part}', {iso_day(place, form)})"

@@ -114,6 +114,10 @@ def mend(
         # as_of_today changes the tree that it is given
         today = as_of_today(resolve(names.sql, schema), matches, question)
         names = mender.changed(names, today)
+        edits = read_as_stored(names)  # what came in from the question
+        names = (
+            mender.changed(names, edited(names.sql, edits)) if isinstance(edits, list) else names
+        )
     if (stated := with_stated_values(names, matches, question)) != names.sql:
         names = mender.changed(resolve(names.sql, schema), stated)  # the tree is changed, too
     return Repair(names.sql, names.sql != sql, suspect=mender.is_suspect(names))

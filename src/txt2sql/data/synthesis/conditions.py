@@ -147,7 +147,7 @@ def bucket(form: DateFormat, unit: str, column: str) -> str | None:
     if form.kind in ("year", "month"):
         year = column if form.kind == "year" else f"SUBSTR({column}, 1, 4)"
         return year if unit == "year" else column if unit == form.kind else None
-    if form.kind == "unclear" or not form.padded:
+    if form.kind == "unclear" or form.loose:
         return None
     unix = {"seconds": f"{column}, 'unixepoch'", "millis": f"{column} / 1000, 'unixepoch'"}
     day = unix.get(form.kind) or iso_day(column, form)
@@ -346,7 +346,7 @@ class Draft:
     def _in_time(self, owner: str, column: ColumnProfile, cell: Cell) -> Condition:
         form, rng = column.date, self.rng
         day = day_of(cell, form) if form else None
-        if form is None or day is None or not 1900 <= day.year < 2100:
+        if form is None or form.loose or day is None or not 1900 <= day.year < 2100:
             raise Unfit
         unit = form.kind if form.kind in ("year", "month") else rng.choice(list(_TIMES))
         year, month = (day + datetime.timedelta(days) for days in (366, 31))
