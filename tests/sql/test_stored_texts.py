@@ -67,6 +67,8 @@ def answer(goods: Database) -> Callable[[str], list[tuple[object, ...]]]:
         ("SELECT name FROM goods ORDER BY share DESC LIMIT 2", [("lamp",), ("rug",)]),
         ("SELECT name FROM goods ORDER BY size DESC LIMIT 1", [("desk",)]),
         ("SELECT name FROM goods ORDER BY rating ASC LIMIT 1", [("rug",)]),
+        ("SELECT note FROM goods GROUP BY note ORDER BY COUNT(*) DESC, note LIMIT 1", [("new",)]),
+        ("SELECT rating FROM goods GROUP BY rating ORDER BY COUNT(*), rating LIMIT 1", [(1.0,)]),
         ("SELECT SUM(betrag), MAX(betrag) FROM goods", [(1155.75, 1110.0)]),
         ("SELECT name FROM goods WHERE betrag > 12.3", [("desk",), ("rug",)]),
         ("SELECT name FROM goods WHERE note IS NULL", [("pen",), ("lamp",)]),

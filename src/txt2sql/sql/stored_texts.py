@@ -98,7 +98,9 @@ def read_as_meant(names: Names) -> list[Edit]:
             text = _read(node, column, name) if cells.as_number else name
             if cells.missing and _asks_whether_missing(node, cells.missing):
                 text = _without(name, cells.missing)
-            gaps = cells.has_null or "NULLIF" in text
+            gaps = cells.has_null or bool(cells.missing)
+            if gaps and _groups_for_the_first(node):
+                text += f" HAVING {_without(name, cells.missing)} IS NOT NULL"
             if gaps and _takes_least(node) and not _is_filtered(node):
                 ascending = re.compile(r"\s+ASC\b", re.I).match(names.sql, end)
                 text, end = f"{text} NULLS LAST", ascending.end() if ascending else end
@@ -140,6 +142,15 @@ def _asks_whether_missing(node: Node, missing: Sequence[str]) -> bool:
         return isinstance(parent, exp.Is) and isinstance(parent.expression, exp.Null)
     literals = node.find_ancestor(exp.Select).find_all(exp.Literal)
     return not any(each.name in missing for each in literals)  # else it counts those
+
+
+def _groups_for_the_first(node: Node) -> bool:
+    """Whether rows are counted or added up per value, for the values with the most or the least."""
+    group = node.parent
+    if not isinstance(group, exp.Group) or group.expressions != [node]:
+        return False
+    clauses = group.parent.args
+    return bool(clauses.get("order") and clauses.get("limit") and not clauses.get("having"))
 
 
 def _takes_least(node: Node) -> bool:
