@@ -27,12 +27,13 @@ Certainty = Literal["sure", "unsure", "unknown"]
 class Cells:
     """What a sample of the cells of a column says beyond its type; see `sql.stored_texts`. `as_number` is SQL
     that reads texts as numbers, `{}` for the column; `missing` are texts that stand for no value; `varied`:
-    one name is spelled with other cases or spaces."""
+    one name is spelled with other cases or spaces; `separator` stands between the items of lists."""
 
     as_number: str = ""
     missing: tuple[str, ...] = ()
     varied: bool = False
     has_null: bool = False
+    separator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

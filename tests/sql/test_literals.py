@@ -10,6 +10,8 @@ from txt2sql.types import Column, Schema, Table, ValueMatch
 COLUMNS = (
     Column("name"), Column("stars", "number"), Column("state"), Column("comment"), Column("no_words"),
     Column("length_sec", "number"), Column("DurationMs", "number"), Column("minutes", "number"),
+    Column("bed_mm", "number"), Column("price_cents", "number"), Column("distance_km", "number"),
+    Column("price_per_kg", "number"),
 )  # fmt: skip
 STAYS = Schema("hotel", (Table("stays", COLUMNS),))
 CHECKED_OUT = (ValueMatch("stays", "state", "checked_out", "checked out"),)
@@ -24,6 +26,10 @@ CHECKED_OUT = (ValueMatch("stays", "state", "checked_out", "checked out"),)
         ("longer than an hour", "SELECT name FROM stays WHERE length_sec > 1800", "SELECT name FROM stays WHERE length_sec > 3600"),
         ("at least 1.5 minutes", "SELECT name FROM stays WHERE DurationMs >= 1.5", "SELECT name FROM stays WHERE DurationMs >= 90000"),
         ("average length in minutes", "SELECT AVG(length_sec) / 60000.0 FROM stays", "SELECT AVG(length_sec) / 60.0 FROM stays"),
+        ("beds longer than 200 cm", "SELECT name FROM stays WHERE bed_mm > 200", "SELECT name FROM stays WHERE bed_mm > 2000"),
+        ("cheaper than 10 euros", "SELECT name FROM stays WHERE price_cents < 10", "SELECT name FROM stays WHERE price_cents < 1000"),
+        ("over 2,000 euros", "SELECT name FROM stays WHERE price_cents > 2000", "SELECT name FROM stays WHERE price_cents > 200000"),
+        ("within 500 meters", "SELECT name FROM stays WHERE distance_km <= 500", "SELECT name FROM stays WHERE distance_km <= 0.5"),
         ("total hours", "SELECT SUM(DurationMs) / 3600 FROM stays", "SELECT SUM(DurationMs) / 3600000.0 FROM stays"),
     ],
 )  # fmt: skip
@@ -45,6 +51,10 @@ def test_values_are_put_as_the_question_says_them(question: str, sql: str, state
         ("between 10 minutes and an hour", "SELECT name FROM stays WHERE length_sec BETWEEN 600 AND 3600"),
         ("average length in minutes", "SELECT AVG(length_sec) / 60 FROM stays"),
         ("average length in minutes", "SELECT AVG(length_sec) / 100.0 FROM stays"),
+        ("beds longer than 2 hours", "SELECT name FROM stays WHERE bed_mm > 2000"),
+        ("longer than a minute and a half", "SELECT name FROM stays WHERE length_sec > 90"),
+        ("dearer than 28 a kilo", "SELECT name FROM stays WHERE price_per_kg > 28"),
+        ("within 5 km", "SELECT name FROM stays WHERE distance_km < 5"),
         ("stars in hours", "SELECT SUM(stars) / 60 FROM stays"),
     ],
 )  # fmt: skip

@@ -18,11 +18,37 @@ from txt2sql.sql.stored_texts import examined
 from txt2sql.sql.translate import translate
 
 ROWS = [
-    # name, price, stock, year, code, share, rating, size, betrag, kind, note
-    ("pen", "9.50", "8", "2019", "007", "12%", 3.5, "9 kg", "8,5", "Office", ""),
-    ("desk", "1,250.00", "10", "2021", "010", "5%", None, "40 kg", "1.110,00", "office ", "new"),
-    ("lamp", "43.00", "110", "2020", "103", "100%", 4.0, "12 kg", "12,25", "OFFICE", "N/A"),
-    ("rug", "100.00", "n/a", "2018", "9", "50%", 1.0, "7 kg", "25,00", "home", "old"),
+    # name, price, stock, year, code, share, rating, size, betrag, kind, note, tags
+    ("pen", "9.50", "8", "2019", "007", "12%", 3.5, "9 kg", "8,5", "Office", "", "home; work; old"),
+    (
+        "desk",
+        "1,250.00",
+        "10",
+        "2021",
+        "010",
+        "5%",
+        None,
+        "40 kg",
+        "1.110,00",
+        "office ",
+        "new",
+        "work",
+    ),
+    (
+        "lamp",
+        "43.00",
+        "110",
+        "2020",
+        "103",
+        "100%",
+        4.0,
+        "12 kg",
+        "12,25",
+        "OFFICE",
+        "N/A",
+        "home; work; old",
+    ),
+    ("rug", "100.00", "n/a", "2018", "9", "50%", 1.0, "7 kg", "25,00", "home", "old", "homework"),
 ]
 
 
@@ -32,9 +58,9 @@ def goods(tmp_path: Path) -> Database:
     with sqlite3.connect(path) as connection:
         connection.execute(
             "CREATE TABLE goods (name TEXT, price TEXT, stock TEXT, year TEXT, code TEXT, share TEXT,"
-            " rating REAL, size TEXT, betrag TEXT, kind TEXT, note TEXT)"
+            " rating REAL, size TEXT, betrag TEXT, kind TEXT, note TEXT, tags TEXT)"
         )
-        connection.executemany(f"INSERT INTO goods VALUES ({', '.join('?' * 11)})", ROWS)
+        connection.executemany(f"INSERT INTO goods VALUES ({', '.join('?' * 12)})", ROWS)
     return open_database(path)
 
 
@@ -69,6 +95,8 @@ def answer(goods: Database) -> Callable[[str], list[tuple[object, ...]]]:
         ("SELECT name FROM goods ORDER BY rating ASC LIMIT 1", [("rug",)]),
         ("SELECT note FROM goods GROUP BY note ORDER BY COUNT(*) DESC, note LIMIT 1", [("new",)]),
         ("SELECT rating FROM goods GROUP BY rating ORDER BY COUNT(*), rating LIMIT 1", [(1.0,)]),
+        ("SELECT name FROM goods WHERE tags = 'home'", [("pen",), ("lamp",)]),
+        ("SELECT name FROM goods WHERE goods.tags <> 'home'", [("desk",), ("rug",)]),
         ("SELECT SUM(betrag), MAX(betrag) FROM goods", [(1155.75, 1110.0)]),
         ("SELECT name FROM goods WHERE betrag > 12.3", [("desk",), ("rug",)]),
         ("SELECT name FROM goods WHERE note IS NULL", [("pen",), ("lamp",)]),
@@ -89,6 +117,7 @@ def test_numbers_in_texts_and_gaps_are_taken_for_what_they_are(
         "SELECT name FROM goods ORDER BY name LIMIT 1",
         "SELECT name FROM goods WHERE price = '9.50' OR stock = 'n/a'",
         "SELECT price, COUNT(*) FROM goods GROUP BY price",
+        "SELECT name FROM goods WHERE tags = 'home; work'",
         "SELECT COUNT(note) FROM goods WHERE note = 'N/A'",
         "SELECT COUNT(*) FROM goods WHERE kind = 'Office'",
         "SELECT name FROM goods ORDER BY rating DESC LIMIT 1",
@@ -118,6 +147,11 @@ def test_one_name_in_several_spellings_is_another_reading(
     sql: str, other: str, goods: Database
 ) -> None:
     assert readings("goods of each kind", sql, goods.schema())[:1] == [other]
+
+
+def test_a_question_for_one_item_alone_is_not_widened(goods: Database) -> None:
+    sql = "SELECT name FROM goods WHERE tags = 'work'"
+    assert mend(sql, goods.schema(), question="what is for work and nothing else?").sql == sql
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "duckdb"])

@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from txt2sql.execution.names import natural_name
+from txt2sql.sql.stored_texts import SAMPLE_CHARS as SAMPLE_CHARS
 from txt2sql.sql.stored_texts import examined
 from txt2sql.types import Column, Table
 
 SAMPLED_ROWS = 200
 """The first rows of a table are read, and no more."""
-SAMPLE_CHARS = 40
-"""Characters of a cell that are read; a longer one ends in "..."."""
 
 _MAX_CODES, _MAX_FLAGS, _MAX_CODE_CHARS = 6, 3, 60
 _MAX_TEXTS = 2

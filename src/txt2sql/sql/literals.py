@@ -20,16 +20,26 @@ from txt2sql.types import ValueMatch
 
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.]*\d)")
-_SECONDS = {
-    **dict.fromkeys(("ms", "msec", "millis", "milliseconds", "millisecond"), 0.001),
-    **dict.fromkeys(("sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("hr", "hrs", "hour", "hours"), 3600.0),
+_WORDS = {
+    "time": {"ms msec millis millisecond": 0.001, "sec second": 1, "min minute": 60, "hr hour": 3600},
+    "length": {"mm millimeter millimetre": 0.001, "cm centimeter centimetre": 0.01, "m meter metre": 1,
+               "km kilometer kilometre": 1000},
+    "mass": {"mg milligram": 0.001, "g gram": 1, "kg kilo kilogram": 1000},
+    "money": {"cent": 0.01, "dollar euro pound": 1},
+}  # fmt: skip
+_UNITS = {
+    word + plural: (kind, float(size))
+    for kind, sizes in _WORDS.items()
+    for words, size in sizes.items()
+    for word in words.split()
+    for plural in (("", "s") if len(word) > 2 else ("",))
 }
-"""The words for units of time, in questions and at the end of names."""
-_UNIT = "|".join(word for word in _SECONDS if len(word) > 3)
+"""The words for units, in questions and at the end of names: what they measure, and how much they are."""
+_UNIT = "|".join(word for word in _UNITS if len(word) > 3 or word in ("mm", "cm", "km", "kg", "mg"))
 _IN_UNIT = re.compile(rf"\b(?:in|of|total|how many) ({_UNIT})\b", re.I)
-_SPAN = re.compile(rf"\b(an?|one|half an|\d+(?:\.\d+)?) ({_UNIT})\b", re.I)
+_SPAN = re.compile(
+    rf"(?<![\w.,])(an?|one|half an|\d[\d,]*(?:\.\d+)?) ?({_UNIT})\b(?! and a half)", re.I
+)
 _FACTORS = frozenset((60.0, 3600.0, 1000.0, 60_000.0, 3_600_000.0))
 
 
@@ -123,22 +133,28 @@ def _units(names: Names, question: str) -> Iterator[_Change]:
         if (unit := _unit(name)) and not literal.is_string
     ]
     if len(spans) == len(compared) == 1:
-        (number, word), (literal, unit) = spans[0], compared[0]
+        (number, word), (literal, (kind, size)) = spans[0], compared[0]
         count = {"a": 1.0, "an": 1.0, "one": 1.0, "half an": 0.5}.get(number.lower())
-        value = (float(number) if count is None else count) * _SECONDS[word.lower()] / unit
-        if float(literal.name) != value:
+        asked, of = _UNITS[word.lower()]
+        value = round((float(number.replace(",", "")) if count is None else count) * of / size, 9)
+        if asked == kind and float(literal.name) != value:
             yield literal, exp.Literal.number(f"{value:g}" if value < 1e6 else f"{value:.0f}")
     for ratio in names.tree.find_all(exp.Div) if len(wanted) == 1 else ():
         units = {_unit(column.name) for column in ratio.this.find_all(exp.Column)} - {None}
-        factor = ratio.expression
+        factor, (kind, size) = ratio.expression, _UNITS[next(iter(wanted))]
         if len(units) != 1 or not isinstance(factor, exp.Literal) or factor.is_string:
             continue
-        right = _SECONDS[next(iter(wanted))] / (units.pop() or 1.0)
-        if float(factor.name) in _FACTORS and float(factor.name) != right in _FACTORS:
+        stored, of = units.pop() or ("", 1.0)
+        right = size / of
+        if (
+            stored == kind
+            and float(factor.name) in _FACTORS
+            and float(factor.name) != right in _FACTORS
+        ):
             yield factor, exp.Literal.number(f"{right:.1f}")
 
 
-def _unit(name: str) -> float | None:
-    """The seconds in the unit that a column's name ends with."""
+def _unit(name: str) -> tuple[str, float] | None:
+    """The unit that a column's name ends with."""
     parts = name_parts(name)
-    return _SECONDS.get(parts[-1]) if len(parts) > 1 else None
+    return _UNITS.get(parts[-1]) if len(parts) > 1 and "per" not in parts else None

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from sqlglot import exp
@@ -105,7 +106,8 @@ def mend(
         return (None if runs else as_it_is) or Repair(None, problem=problems[0].sentence)
     along_keys = mender.along_keys
     by_name, each_once = mender.by_name, mender.each_once
-    for rule in (along_keys, along_keys, read_as_stored, read_as_meant, by_name, each_once):
+    as_meant = partial(read_as_meant, question=question)
+    for rule in (along_keys, along_keys, read_as_stored, as_meant, by_name, each_once):
         edits = rule(names)
         if isinstance(edits, Problem):
             return as_it_is or Repair(None, problem=edits.sentence)

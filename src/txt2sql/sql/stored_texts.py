@@ -25,7 +25,11 @@ _NUMBERS = {
 }
 """1,250.00 and 1.250,00"""
 _MISSING = frozenset("null nan n/a na - --".split())
+_ALONE = re.compile(r"\b(?:only|just|exactly|solely|alone|nothing else|no other|nur)\b", re.I)
 _PLACE = "{}"
+_ITEM_CHARS = 24
+SAMPLE_CHARS = 40
+"""Characters of a cell that are read; a longer one ends in "..."."""
 
 
 def examined(cells: Sequence[str | None], text: bool) -> Cells:
@@ -37,7 +41,24 @@ def examined(cells: Sequence[str | None], text: bool) -> Cells:
     missing = sorted({each for each in filled if not each.strip() or each.lower() in _MISSING})
     names = set(filled).difference(missing)
     varied = len({folded(name) for name in names}) < len(names)
-    return Cells(_as_number(names, missing), tuple(missing), varied, has_null)
+    return Cells(_as_number(names, missing), tuple(missing), varied, has_null, _separator(filled))
+
+
+def _separator(cells: Sequence[str]) -> str:
+    """What stands between the items where cells are lists; "" where they are not.
+
+    >>> _separator(["drama; horror", "comedy", "horror; drama; crime", "crime; comedy", "drama"])
+    '; '
+    """
+    for separator in ("; ", ";", "|", ", ", ","):
+        lists = [cell.split(separator) for cell in cells if len(cell) < SAMPLE_CHARS]
+        items = [item for items in lists for item in items]
+        lengths = {len(each) for each in lists}
+        short = all(0 < len(item) <= _ITEM_CHARS and item == item.strip() for item in items)
+        # Names as "Ames, Iowa" have one length; sentences have few words in common.
+        if len(lengths) > 1 and short and 2 * len(set(items)) <= len(items):
+            return separator
+    return ""
 
 
 def folded(text: str) -> str:
@@ -84,10 +105,11 @@ def _without(column: str, missing: Sequence[str]) -> str:
     return column
 
 
-def read_as_meant(names: Names) -> list[Edit]:
+def read_as_meant(names: Names, question: str = "") -> list[Edit]:
     """What makes a statement order, compare and compute by the numbers that texts stand for, take texts for
     no value, and list rows without a value last where it takes the first few."""
     edits: list[Edit] = []
+    alone = _ALONE.search(question)  # of lists, those with this one item
     for scope in names.scopes:
         for node, number in scope.resolved:
             column = scope.sources[number].column(node.name)
@@ -98,6 +120,9 @@ def read_as_meant(names: Names) -> list[Edit]:
             text = _read(node, column, name) if cells.as_number else name
             if cells.missing and _asks_whether_missing(node, cells.missing):
                 text = _without(name, cells.missing)
+            elif cells.separator and not alone and (edit := _in_list(node, name, cells.separator)):
+                edits.append(edit)
+                continue
             gaps = cells.has_null or bool(cells.missing)
             if gaps and _groups_for_the_first(node):
                 text += f" HAVING {_without(name, cells.missing)} IS NOT NULL"
@@ -144,13 +169,32 @@ def _asks_whether_missing(node: Node, missing: Sequence[str]) -> bool:
     return not any(each.name in missing for each in literals)  # else it counts those
 
 
+def _in_list(node: Node, name: str, separator: str) -> Edit | None:
+    """Whether a cell has an item, where it is compared with one."""
+    parent = node.parent
+    item = parent.expression if isinstance(parent, (exp.EQ, exp.NEQ)) else None
+    literal = isinstance(item, exp.Literal) and item.is_string and parent.this is node
+    if item is None or not literal or separator in item.name or re.search("[%_]", item.name):
+        return None
+    pattern = exp.Literal.string(f"%{separator}{item.name}{separator}%").sql(dialect="sqlite")
+    operator = "LIKE" if isinstance(parent, exp.EQ) else "NOT LIKE"
+    between = exp.Literal.string(separator).sql(dialect="sqlite")
+    start = span(node.args.get("table") or node.this)[0]
+    end = span(item)[1]
+    return (
+        (start, end, f"{between} || {name} || {between} {operator} {pattern}") if end > 0 else None
+    )
+
+
 def _groups_for_the_first(node: Node) -> bool:
     """Whether rows are counted or added up per value, for the values with the most or the least."""
     group = node.parent
     if not isinstance(group, exp.Group) or group.expressions != [node]:
         return False
-    clauses = group.parent.args
-    return bool(clauses.get("order") and clauses.get("limit") and not clauses.get("having"))
+    select: Node = group.parent
+    return bool(select.args.get("limit") and select.args.get("order")) and not select.args.get(
+        "having"
+    )
 
 
 def _takes_least(node: Node) -> bool:
