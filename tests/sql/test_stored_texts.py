@@ -99,6 +99,7 @@ def answer(goods: Database) -> Callable[[str], list[tuple[object, ...]]]:
         ("SELECT name FROM goods WHERE goods.tags <> 'home'", [("desk",), ("rug",)]),
         ("SELECT SUM(betrag), MAX(betrag) FROM goods", [(1155.75, 1110.0)]),
         ("SELECT name FROM goods WHERE betrag > 12.3", [("desk",), ("rug",)]),
+        ("SELECT name FROM goods ORDER BY note LIMIT 1", [("desk",)]),
         ("SELECT name FROM goods WHERE note IS NULL", [("pen",), ("lamp",)]),
         ("SELECT COUNT(note), COUNT(DISTINCT note) FROM goods", [(2, 2)]),
     ],

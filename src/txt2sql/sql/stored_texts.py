@@ -1,8 +1,7 @@
 """What the cells of a column are when they are not what its type says, and SQL that reads them so.
 
-In a CSV file that was imported everything is text. Among texts 9 comes after 10 and "1,250.00" is 1; "" and
-"n/a" are no NULL. A model writes SQL as if the columns were clean, and the answer is
-wrong without an error.
+In a CSV file that was imported everything is text. Among texts 9 comes after 10, and "1,250.00" is 1; "" and
+"n/a" are no NULL. A model writes SQL as if the columns were clean, and the answer is wrong without an error.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _NUMBERS = {
     for point, group in ((r"\.", ","), (",", r"\."))
 }
 """1,250.00 and 1.250,00"""
-_MISSING = frozenset("null nan n/a na - --".split())
+_MISSING = frozenset("null nan n/a - --".split())
 _ALONE = re.compile(r"\b(?:only|just|exactly|solely|alone|nothing else|no other|nur)\b", re.I)
 _PLACE = "{}"
 _ITEM_CHARS = 24
@@ -73,12 +72,11 @@ def _as_number(names: set[str], missing: Sequence[str]) -> str:
     >>> _as_number({"9.50", "1,250.00"}, [""])
     "CAST(REPLACE(NULLIF({}, ''), ',', '') AS REAL)"
     """
-    for point, pattern in _NUMBERS.items():  # noqa: B007
-        matches = [pattern.fullmatch(name.strip()) for name in sorted(names)]
-        numbers = [match for match in matches if match is not None]
-        if len(numbers) == len(matches) > 1:
-            break
-    else:
+    texts = [name.strip() for name in sorted(names)]
+    matches = ((point, [*map(pattern.fullmatch, texts)]) for point, pattern in _NUMBERS.items())
+    point, read = next((each for each in matches if all(each[1])), ("", []))
+    numbers = [match for match in read if match is not None]
+    if len(numbers) < 2:
         return ""
     coded = any(re.match(r"0\d", number["whole"]) for number in numbers)  # 007: no quantity
     if coded or len({number["unit"] for number in numbers}) > 1:
@@ -127,6 +125,7 @@ def read_as_meant(names: Names, question: str = "") -> list[Edit]:
             if gaps and _groups_for_the_first(node):
                 text += f" HAVING {_without(name, cells.missing)} IS NOT NULL"
             if gaps and _takes_least(node) and not _is_filtered(node):
+                text = _without(name, cells.missing) if text == name else text
                 ascending = re.compile(r"\s+ASC\b", re.I).match(names.sql, end)
                 text, end = f"{text} NULLS LAST", ascending.end() if ascending else end
             if text != name:
