@@ -12,55 +12,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txt2sql.execution.database import Database, open_database
+from txt2sql.sql.explain import explain
 from txt2sql.sql.readings import readings
 from txt2sql.sql.repair import mend
 from txt2sql.sql.stored_texts import examined
 from txt2sql.sql.translate import translate
 
-ROWS = [
-    # name, price, stock, year, code, share, rating, size, betrag, kind, note, tags
-    ("pen", "9.50", "8", "2019", "007", "12%", 3.5, "9 kg", "8,5", "Office", "", "home; work; old"),
-    (
-        "desk",
-        "1,250.00",
-        "10",
-        "2021",
-        "010",
-        "5%",
-        None,
-        "40 kg",
-        "1.110,00",
-        "office ",
-        "new",
-        "work",
-    ),
-    (
-        "lamp",
-        "43.00",
-        "110",
-        "2020",
-        "103",
-        "100%",
-        4.0,
-        "12 kg",
-        "12,25",
-        "OFFICE",
-        "N/A",
-        "home; work; old",
-    ),
-    ("rug", "100.00", "n/a", "2018", "9", "50%", 1.0, "7 kg", "25,00", "home", "old", "homework"),
-]
+COLUMNS = (
+    "name TEXT, price TEXT, stock TEXT, year TEXT, code TEXT, share TEXT, rating REAL, size TEXT,"
+    " betrag TEXT, kind TEXT, note TEXT, tags TEXT, added TEXT"
+)
+ROWS = """
+pen | 9.50 | 8 | 2019 | 007 | 12% | 3.5 | 9 kg | 8,5 | Office |  | home; work; old | 3-Mar-2024
+desk | 1,250.00 | 10 | 2021 | 010 | 5% | NULL | 40 kg | 1.110,00 | office  | new | work | 12-Jan-2024
+lamp | 43.00 | 110 | 2020 | 103 | 100% | 4.0 | 12 kg | 12,25 | OFFICE | N/A | home; work; old | 1-Feb-2023
+rug | 100.00 | n/a | 2018 | 9 | 50% | 1.0 | 7 kg | 25,00 | home | old | homework | 30-Dec-2023
+""".strip().splitlines()
 
 
 @pytest.fixture
 def goods(tmp_path: Path) -> Database:
     path = tmp_path / "goods.sqlite"
     with sqlite3.connect(path) as connection:
-        connection.execute(
-            "CREATE TABLE goods (name TEXT, price TEXT, stock TEXT, year TEXT, code TEXT, share TEXT,"
-            " rating REAL, size TEXT, betrag TEXT, kind TEXT, note TEXT, tags TEXT)"
-        )
-        connection.executemany(f"INSERT INTO goods VALUES ({', '.join('?' * 12)})", ROWS)
+        connection.execute(f"CREATE TABLE goods ({COLUMNS})")
+        for row in ROWS:
+            cells = [None if cell == "NULL" else cell for cell in row.split(" | ")]
+            connection.execute(f"INSERT INTO goods VALUES ({', '.join('?' * 13)})", cells)
     return open_database(path)
 
 
@@ -148,6 +125,27 @@ def test_one_name_in_several_spellings_is_another_reading(
     sql: str, other: str, goods: Database
 ) -> None:
     assert readings("goods of each kind", sql, goods.schema())[:1] == [other]
+
+
+@pytest.mark.parametrize(
+    ("sql", "sentence"),
+    [
+        (
+            "SELECT name, SUM(stock * price) FROM goods WHERE note IS NULL GROUP BY name",
+            "Shows name and the sum of stock times price of goods where note is not known, for each name.",
+        ),
+        (
+            "SELECT name FROM goods WHERE tags = 'home' AND price > 10 ORDER BY size LIMIT 1",
+            "Shows name of goods where tags contains 'home' and price is more than 10; sorted by size, smallest first; the first only.",
+        ),
+        (
+            "SELECT COUNT(*) FROM goods WHERE added LIKE '2024%' AND added < '2024-03-01'",
+            "Counts the rows of goods where the year of added is '2024' and added is less than '2024-03-01'.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_sentence_says_what_was_meant(sql: str, sentence: str, goods: Database) -> None:
+    assert explain(mend(sql, goods.schema()).sql or "") == sentence
 
 
 def test_a_question_for_one_item_alone_is_not_widened(goods: Database) -> None:

@@ -270,11 +270,12 @@ def _compared(parent: Node, name: str, place: tuple[int, int], form: DateFormat)
         return []
     text, equal = values[0].name, isinstance(parent, exp.EQ)
     if isinstance(parent, exp.Like):
-        if form.kind in ("ymd", "compact") or not (
-            text.endswith("%") and re.fullmatch(r"\d{4}(-\d\d)?-?%", text)
-        ):
+        year = re.fullmatch(r"(\d{4}(?:-\d\d)?)-?%", text)
+        if year is None or form.kind in ("ymd", "compact"):
             return []
-        text, equal = text.rstrip("-%"), True
+        part = _part(name, form, "%Y" if len(year[1]) == 4 else "%Y-%m")
+        operator = "<>" if parent.args.get("negate") else "="
+        return [(place[0], span(values[0])[1], f"{part} {operator} '{year[1]}'")]
     for part, pattern in (("%Y", _YEAR_TEXT), ("%Y-%m", _MONTH_TEXT)):
         if equal and pattern.fullmatch(text):
             return [(*place, _part(name, form, part)), (*span(values[0]), f"'{text}'")]

@@ -22,6 +22,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from txt2sql.sql.sources import Node, conjuncts, entries, only
+from txt2sql.sql.stored_texts import plain
 from txt2sql.types import Schema
 
 _MAX_CHARS, _MAX_SENTENCE, _MAX_PART = 5_000, 400, 60
@@ -68,7 +69,7 @@ def explain(sql: str, dialect: str = "sqlite") -> str | None:
     if len(sql) > _MAX_CHARS:
         return None
     try:
-        sentence = _query(sqlglot.parse_one(sql, read=dialect))
+        sentence = _query(plain(sqlglot.parse_one(sql, read=dialect)))
     except _FAILURES:
         return None
     return None if len(sentence) > _MAX_SENTENCE else f"{sentence[0].upper()}{sentence[1:]}."
@@ -183,6 +184,8 @@ class _Select:
             no = "" if no else "not "
         if isinstance(node, (exp.Like, exp.ILike)):
             return f"{self.say(node.this)} {_like(node.expression, no)}"
+        if period := _part_of_date(node):
+            return f"the {period.lower()} of {self.say(node.find(exp.Column))}"
         form, inner = _FORMS.get(type(node)), node.this
         if form is None:
             return _verbatim(node)
@@ -302,7 +305,7 @@ def _labelled(sql: str, columns: int, dialect: str) -> Node:
     tree: Node = None
     if len(sql) <= _MAX_CHARS:
         with suppress(*_FAILURES):
-            tree = sqlglot.parse_one(sql, read=dialect)
+            tree = plain(sqlglot.parse_one(sql, read=dialect))
     while isinstance(tree, (exp.Subquery, exp.SetOperation)):
         tree = tree.this
     fits = isinstance(tree, exp.Select) and len(tree.expressions) == columns
@@ -315,15 +318,21 @@ def _label(tree: exp.Select, node: Node, name: str, schema: Schema) -> str:
     node = _unwrapped(node)
     if isinstance(node, exp.Count) and (table := _counted_table(tree, node, schema)):
         return f"Number of {table}".replace("_", " ")
-    if isinstance(node, exp.TimeToStr) and (column := node.find(exp.Column)):
-        part = _PARTS_OF_DATES.get(node.text("format"))
-        return f"{part} of {column.name}".replace("_", " ") if part else name
+    if part := _part_of_date(node):
+        return f"{part} of {node.find(exp.Column).name}".replace("_", " ")
     try:
         words = _Select(tree).say(node).removeprefix("the ")
     except _FAILURES:
         return name
     same = words == node.sql(dialect="sqlite", comments=False)
     return name if same else (words[:1].upper() + words[1:]).replace("_", " ")
+
+
+def _part_of_date(node: Node) -> str:
+    """What STRFTIME takes from a column: "Year"; "" for anything else."""
+    if not isinstance(node, exp.TimeToStr) or len(list(node.find_all(exp.Column))) != 1:
+        return ""
+    return _PARTS_OF_DATES.get(node.text("format"), "")
 
 
 def _counted_table(tree: exp.Select, node: exp.Count, schema: Schema) -> str:

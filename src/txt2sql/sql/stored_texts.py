@@ -209,3 +209,45 @@ def _is_filtered(node: Node) -> bool:
     where = node.parent.parent.parent.args.get("where")
     columns = where.find_all(exp.Column) if where is not None else ()
     return any(column.name.lower() == node.name.lower() for column in columns)
+
+
+# ------------------------------------------------------------------------------- and back, to be read
+
+_AROUND = (
+    *(exp.Cast, exp.Replace, exp.Nullif, exp.Lower, exp.Trim, exp.Upper, exp.Substring, exp.DPipe),
+    *(exp.StrPosition, exp.Literal, exp.DataType, exp.Identifier, exp.Neg, exp.Add, exp.Paren),
+)
+
+
+def plain(tree: Node) -> Node:
+    """A statement as it would be for clean columns, to say what it asks for: without what reads dates
+    (`sql.date_formats`), numbers, lists and names as they are stored."""
+    return tree.transform(_plain)
+
+
+def _plain(node: Node) -> Node:
+    if isinstance(node, exp.Like) and isinstance(node.this, exp.DPipe):
+        listed, separator = _read_column(node.this), node.this.expression.name
+        if listed is not None:
+            item = node.expression.name.replace(separator, "")
+            return exp.Like(
+                this=listed, expression=exp.Literal.string(item), negate=node.args.get("negate")
+            )
+    if isinstance(node, exp.Substring):
+        column, cut = _read_column(node), (node.args.get("start"), node.args.get("length"))
+        if column is not None and [each and each.sql() for each in cut] in (
+            ["-4", None],
+            ["7", "4"],
+        ):
+            return exp.TimeToStr(this=column, format=exp.Literal.string("%Y"))
+    wrapped = isinstance(node, (exp.Cast, exp.Nullif))
+    day = isinstance(node, exp.DPipe) and node.find(exp.Substring)
+    column = _read_column(node) if wrapped or day else None
+    return node if column is None else column
+
+
+def _read_column(node: Node) -> Node | None:
+    """The one column that an expression reads, where it does nothing else that matters."""
+    columns = list(node.find_all(exp.Column))
+    known = all(isinstance(each, (*_AROUND, exp.Column)) for each in node.walk())
+    return columns[0].copy() if known and len({each.sql() for each in columns}) == 1 else None
