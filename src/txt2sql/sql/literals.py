@@ -135,9 +135,9 @@ def _units(names: Names, question: str) -> Iterator[_Change]:
     if len(spans) == len(compared) == 1:
         (number, word), (literal, (kind, size)) = spans[0], compared[0]
         count = {"a": 1.0, "an": 1.0, "one": 1.0, "half an": 0.5}.get(number.lower())
-        asked, of = _UNITS[word.lower()]
+        quantity, of = _UNITS[word.lower()]
         value = round((float(number.replace(",", "")) if count is None else count) * of / size, 9)
-        if asked == kind and float(literal.name) != value:
+        if quantity == kind and float(literal.name) != value:
             yield literal, exp.Literal.number(f"{value:g}" if value < 1e6 else f"{value:.0f}")
     for ratio in names.tree.find_all(exp.Div) if len(wanted) == 1 else ():
         units = {_unit(column.name) for column in ratio.this.find_all(exp.Column)} - {None}
