@@ -240,6 +240,9 @@ def _plain(node: Node) -> Node:
             ["7", "4"],
         ):
             return exp.TimeToStr(this=column, format=exp.Literal.string("%Y"))
+    if isinstance(node, exp.Lower) and (column := _read_column(node)):
+        named = exp.to_identifier(f"{column.name} in any spelling", quoted=True)
+        return exp.Column(this=named, table=column.args.get("table"))
     wrapped = isinstance(node, (exp.Cast, exp.Nullif))
     day = isinstance(node, exp.DPipe) and node.find(exp.Substring)
     column = _read_column(node) if wrapped or day else None
