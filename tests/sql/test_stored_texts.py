@@ -87,6 +87,26 @@ def test_numbers_in_texts_and_gaps_are_taken_for_what_they_are(
     assert answer(sql) == right
 
 
+def test_texts_among_numbers_are_no_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "imported.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (name TEXT, price REAL, sold INTEGER, ended DATE)")
+        rows = [("a", 9.5, "1,200", ""), ("b", "", 30, "2024-03-01"), ("c", 40.25, 7, "2024-01-05")]
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows)
+        connection.commit()
+        for sql, right in (
+            ("SELECT name FROM t ORDER BY price DESC LIMIT 1", "c"),
+            ("SELECT MAX(price) FROM t", 40.25),
+            ("SELECT COUNT(*) FROM t WHERE price > 20", 1),
+            ("SELECT SUM(sold) FROM t", 1237),
+            ("SELECT name FROM t ORDER BY sold DESC LIMIT 1", "a"),
+            ("SELECT name FROM t WHERE ended IS NULL", "a"),
+            ("SELECT name FROM t ORDER BY ended LIMIT 1", "c"),
+        ):
+            mended = mend(sql, open_database(path).schema()).sql
+            assert mended and connection.execute(mended).fetchall() == [(right,)], mended
+
+
 @pytest.mark.parametrize(
     "sql",
     [
@@ -169,7 +189,7 @@ def test_the_order_is_that_of_the_numbers(
     cells = [f"{'$' * priced}{number:{',' * grouped}}" for number in numbers]
     if priced:
         cells = [cell if cell[1] != "-" else f"-${cell[2:]}" for cell in cells]
-    number = examined(cells, True).as_number.replace("{}", "cell") or "cell"
+    number = examined(cells, "text").as_number.replace("{}", "cell") or "cell"
     with sqlite3.connect(":memory:") as connection:
         connection.execute("CREATE TABLE cells (cell TEXT, place INTEGER)")
         connection.executemany("INSERT INTO cells VALUES (?, ?)", zip(cells, range(len(cells))))

@@ -61,7 +61,7 @@ def described_table(
                 samples=choose_samples(filled, kind, primary_key=[column] == list(key)),
                 words=natural_name(column, name),
                 comment=meaning[:_MAX_COMMENT_CHARS],
-                cells=examined(read, kind == "text"),
+                cells=examined(read, kind),
             )
         )
     return Table(name, tuple(described), natural_name(name), comment[:_MAX_COMMENT_CHARS])

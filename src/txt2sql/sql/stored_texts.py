@@ -23,6 +23,7 @@ _NUMBERS = {
     for point, group in ((r"\.", ","), (",", r"\."))
 }
 """1,250.00 and 1.250,00"""
+_PLAIN = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _MISSING = frozenset("null nan n/a - --".split())
 _ALONE = re.compile(r"\b(?:only|just|exactly|solely|alone|nothing else|no other|nur)\b", re.I)
 _PLACE = "{}"
@@ -31,16 +32,23 @@ SAMPLE_CHARS = 40
 """Characters of a cell that are read; a longer one ends in "..."."""
 
 
-def examined(cells: Sequence[str | None], text: bool) -> Cells:
-    """What a sample of the cells of a column says; of a column of `text` also what its texts stand for."""
+def examined(cells: Sequence[str | None], kind: str) -> Cells:
+    """What a sample of the cells of a column says; of a column of numbers or dates, whether other texts are
+    among them."""
     filled = [cell for cell in cells if cell is not None]
     has_null = len(filled) < len(cells)
-    if not text:
-        return Cells(has_null=has_null)
-    missing = sorted({each for each in filled if not each.strip() or each.lower() in _MISSING})
+    missing = tuple(sorted({cell for cell in filled if _is_missing(cell)}))
     names = set(filled).difference(missing)
+    if kind != "text":
+        mixed = kind == "number" and not all(_PLAIN.fullmatch(each) for each in set(filled))
+        number = _as_number(names, missing, mixed=True) if mixed else ""
+        return Cells(number, missing, has_null=has_null)
     varied = len({folded(name) for name in names}) < len(names)
-    return Cells(_as_number(names, missing), tuple(missing), varied, has_null, _separator(filled))
+    return Cells(_as_number(names, missing), missing, varied, has_null, _separator(filled))
+
+
+def _is_missing(cell: str) -> bool:
+    return not cell.strip() or cell.lower() in _MISSING
 
 
 def _separator(cells: Sequence[str]) -> str:
@@ -52,10 +60,11 @@ def _separator(cells: Sequence[str]) -> str:
     for separator in ("; ", ";", "|", ", ", ","):
         lists = [cell.split(separator) for cell in cells if len(cell) < SAMPLE_CHARS]
         items = [item for items in lists for item in items]
-        lengths = {len(each) for each in lists}
+        lengths = [len(each) for each in lists]
+        often = 5 * sum(length > 1 for length in lengths) >= len(lists)
         short = all(0 < len(item) <= _ITEM_CHARS and item == item.strip() for item in items)
         # Names as "Ames, Iowa" have one length; sentences have few words in common.
-        if len(lengths) > 1 and short and 2 * len(set(items)) <= len(items):
+        if often and short and len(set(lengths)) > 1 and 2 * len(set(items)) <= len(items):
             return separator
     return ""
 
@@ -65,9 +74,9 @@ def folded(text: str) -> str:
     return re.sub("[A-Z]", lambda letter: letter[0].lower(), text.strip(" "))
 
 
-def _as_number(names: set[str], missing: Sequence[str]) -> str:
-    """SQL that reads cells as numbers; "" where they are none, or codes, or have the order of their
-    numbers anyway.
+def _as_number(names: set[str], missing: Sequence[str], *, mixed: bool = False) -> str:
+    """SQL that reads cells as numbers; "" where they are none, or codes, or, not being `mixed` with numbers,
+    have the order of their numbers anyway.
 
     >>> _as_number({"9.50", "1,250.00"}, [""])
     "CAST(REPLACE(NULLIF({}, ''), ',', '') AS REAL)"
@@ -87,7 +96,7 @@ def _as_number(names: set[str], missing: Sequence[str]) -> str:
         for n in numbers
     ]
     marks = {n["currency"] for n in numbers} | {group * (group in n["whole"]) for n in numbers}
-    if values == sorted(values) and not any(marks) and point != ",":
+    if values == sorted(values) and not any(marks) and point != "," and not mixed:
         return ""
     text = _without(_PLACE, missing)
     for mark in sorted(filter(None, marks)):
