@@ -208,6 +208,10 @@ SELECT * FROM sales JOIN groups ON sales.buyer = groups.group_no
     SELECT sales.*, groups.* FROM {CHAIN}
 SELECT max(p.label) FROM sales AS s JOIN products AS p ON s.sale = p.product_id
     SELECT max(p.label) FROM sales AS s JOIN products AS p ON p.product_id = s.product
+SELECT label, units FROM products JOIN sales ON sales.promo = products.product_id
+    SELECT label, units FROM products JOIN sales ON sales.product = products.product_id
+SELECT label FROM products WHERE product_id NOT IN (SELECT promo FROM sales WHERE units > 1)
+    SELECT label FROM products WHERE product_id NOT IN (SELECT product FROM sales WHERE units > 1)
 SELECT (SELECT MAX(units) FROM sales JOIN products ON sales.units = products.group_id)
     SELECT (SELECT MAX(units) FROM sales JOIN products ON products.product_id = sales.product)
 """
@@ -224,6 +228,8 @@ def test_numbers_that_no_key_connects_are_joined_along_keys(sql: str, expected: 
     [
         f"SELECT units, title FROM {CHAIN}",
         "SELECT label FROM sales JOIN products ON sales.promo = products.label",  # texts tell
+        "SELECT label FROM products WHERE product_id NOT IN (SELECT rain FROM weather)",
+        "SELECT label FROM products WHERE label IN (SELECT promo FROM sales)",
         "SELECT units FROM sales JOIN weather ON sales.buyer = weather.rain",  # no keys lead there
         "SELECT units FROM sales JOIN groups ON sales.units = groups.group_no",  # who knows?
         "SELECT title FROM sales LEFT JOIN groups ON sales.buyer = groups.group_no",
@@ -312,13 +318,18 @@ PHARMACY = Schema(
         Table("staff", (Column("id", "number", True), Column("FirstName"), Column("LastName"))),
         Table("shelves", (Column("shelf_id", "number", True), Column("row_name"), Column("room_name"))),
         Table("buyers", (Column("Buyer No", "number", True), Column("First Name"), Column("Surname"))),
-        table("sales", "sale_id", "drug_id", "StaffId", "shelf_id", "day", "Buyer No"),
+        Table("branch", (Column("nr", "number", True), Column("branch"), Column("town"))),
+        Table("sales", (
+            *table("sales", "sale_id", "drug_id", "StaffId", "shelf_id", "day", "Buyer No").columns,
+            Column("site", "number"),
+        )),
     ),
     (
         ForeignKey("sales", "drug_id", "drugs", "drug_id"),
         ForeignKey("sales", "StaffId", "staff", "id"),
         ForeignKey("sales", "Buyer No", "buyers", "Buyer No"),
         ForeignKey("sales", "shelf_id", "shelves", "shelf_id"),
+        ForeignKey("sales", "site", "branch", "nr"),
     ),
 )  # fmt: skip
 BY_NAME = """
@@ -332,6 +343,8 @@ SELECT s.drug_id FROM sales AS s JOIN drugs AS d ON s.drug_id = d.drug_id ORDER 
     SELECT d.brand_name FROM sales AS s JOIN drugs AS d ON s.drug_id = d.drug_id ORDER BY price LIMIT 1
 SELECT StaffId FROM sales GROUP BY StaffId ORDER BY COUNT(*) DESC LIMIT 1
     SELECT staff.FirstName, staff.LastName FROM sales JOIN staff ON staff.id = sales.StaffId GROUP BY StaffId ORDER BY COUNT(*) DESC LIMIT 1
+SELECT day, site FROM sales
+    SELECT day, branch.branch FROM sales JOIN branch ON branch.nr = sales.site
 SELECT drug_id, brand_name FROM drugs
     SELECT drug_id, brand_name FROM drugs
 SELECT DISTINCT "Buyer No" FROM sales WHERE day > 3

@@ -107,7 +107,15 @@ def mend(
     along_keys = mender.along_keys
     by_name, each_once = mender.by_name, mender.each_once
     as_meant = partial(read_as_meant, question=question)
-    for rule in (along_keys, along_keys, read_as_stored, as_meant, by_name, each_once):
+    for rule in (
+        along_keys,
+        along_keys,
+        mender.among_keys,
+        read_as_stored,
+        as_meant,
+        by_name,
+        each_once,
+    ):
         edits = rule(names)
         if isinstance(edits, Problem):
             return as_it_is or Repair(None, problem=edits.sentence)
@@ -312,6 +320,31 @@ class _Mender:
         after = max(span(side.this)[1] for side in ends)
         return [(start, after, text.removeprefix(" JOIN ")), *preserving]
 
+    def among_keys(self, names: Names) -> list[Edit] | None:
+        """The one key that a column has in another table, where it is looked for among values of a column
+        that are nothing like it: `id NOT IN (SELECT orders.note FROM orders)`."""
+        owner = owners(names.scopes)
+        for node in names.tree.find_all(exp.In) if names.tree is not None else ():
+            query: Node = node.args.get("query")
+            query = query.unnest() if query is not None else None
+            listed = query.expressions[0] if isinstance(query, exp.Select) else None
+            one, other = owner.get(id(node.this)), owner.get(id(listed))
+            if one is None or other is None or listed is None or len(query.expressions) > 1:
+                continue
+            if self.connected(one, node.this.name, other, listed.name):
+                continue
+            place = (_table(one), node.this.name.lower())
+            target = next((there for here, there in self.pairs if here == place), place)
+            columns = [
+                here[1]
+                for here, there in self.pairs
+                if there == target and here[0] == _table(other)
+            ]
+            cell = other.column(columns[0]) if len(columns) == 1 else None
+            if cell is not None and span(listed.this)[0] >= 0:
+                return [(*span(listed.this), quote_identifier(cell.name))]
+        return None
+
     def is_attribute(self, source: Source, name: str) -> bool:
         cell, place = source.column(name), (_table(source), name.lower())
         text = cell is not None and cell.type == "text" and not cell.primary_key
@@ -358,6 +391,12 @@ class _Mender:
         if same or len(cells) < 2:
             return True
         start, end = (_table(one), here.lower()), (_table(other), there.lower())
+        if {cell.type for cell in cells} == {"number", "text"}:
+            related = any({a, b} == {start[0], end[0]} for (a, _), (b, _) in self.pairs)
+            words = next(cell.samples for cell in cells if cell.type == "text")
+            unlike = bool(words) and all(re.search("[^\\W\\d]", word) for word in words)
+            if (related or unlike) and not {(start, end), (end, start)} & {*self.pairs}:
+                return False
         refers = any(child in (start, end) for child, _ in self.pairs)
         if not refers and not all(cell.primary_key for cell in cells):
             return True
@@ -402,8 +441,11 @@ class _Mender:
         listed = {id(each) for each in names.tree.expressions}
         shown = {(i, column.name.lower()) for column, i in scope.resolved if id(column) in listed}
         for column, number in scope.resolved:
-            is_id = id(column) in listed and _IS_ID.search(column.name)
-            if not is_id or _letters(column.name) in _letters(question):
+            if id(column) not in listed:
+                continue
+            source, mentioned = scope.sources[number], _letters(column.name) in _letters(question)
+            is_id = _IS_ID.search(column.name) and not mentioned
+            if not is_id and not self.is_reference(source, column.name):
                 continue
             home_owner = self.owner(scope, number, column.name.lower())
             if home_owner is None:
@@ -423,6 +465,13 @@ class _Mender:
                 edits.append((where, where, joins))
             return edits
         return None
+
+    def is_reference(self, source: Source, name: str) -> bool:
+        """Whether a column that is not called an id has the numbers of another table's rows, as `boss`."""
+        cell, place = source.column(name), (_table(source), name.lower())
+        refers = [table for child, (table, _) in self.pairs if child == place]
+        number = cell is not None and cell.type == "number"
+        return number and not place[1].endswith("id") and len(refers) == 1 and refers[0] != place[0]
 
     def owner(
         self, scope: Scope, number: int, name: str
@@ -492,6 +541,9 @@ def _letters(text: str) -> str:
 
 def _naming(table: Table) -> list[str]:
     names = [column.name for column in table.columns if _IS_NAME.search(column.name)]
+    if not names:
+        own = [c for c in table.columns if c.type == "text" and _fold(c.name) == _fold(table.name)]
+        names = [column.name for column in own]
     parts = {_letters(name).removesuffix("name") for name in names}
     return names if len(names) == 1 or parts in _WHOLE_NAMES else []
 
