@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from tests.training.methods import rows, train, weights
 
@@ -22,7 +23,7 @@ from txt2sql.models.grammar import sql_grammar
 from txt2sql.models.torch_engine import decoder_of
 from txt2sql.models.weights import load_weights
 from txt2sql.training.data import prompter
-from txt2sql.training.grpo import GRPOConfig, Question, Sampler, choose
+from txt2sql.training.grpo import GRPOConfig, Question, Sampler, choose, share_beginnings
 from txt2sql.training.rewards import Judge, RewardFunction
 from txt2sql.types import Completion, Prompt, Sampling
 
@@ -109,6 +110,37 @@ def test_answers_are_sampled_under_the_grammar_and_what_it_forces_is_not_learnt(
             allowed = decoder.grammars.allowed(matcher)
             assert token in allowed and (not learnt or len(allowed) > 1)
             matcher.consume_token(token)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "phi", "mistral", "qwen2"])
+def test_a_prompt_that_is_read_once_teaches_the_same(
+    architecture: str, tiny_lm: Callable[..., Path]
+) -> None:
+    model = load_weights(str(tiny_lm(architecture))).model.float()
+    draw = torch.Generator().manual_seed(1)
+    prompts = torch.randint(5, 40, (2, 20), generator=draw).repeat_interleave(4, 0)
+    rows = torch.cat([prompts, torch.randint(5, 40, (8, 6), generator=draw)], 1)
+    rows = rows[torch.randperm(8, generator=draw)]
+    mask = torch.ones_like(rows)
+    mask[rows[:, 0] == prompts[0, 0], :5] = 0  # padded on the left
+    mask[2, -2:] = 0
+
+    def learnt() -> list[torch.Tensor]:
+        model.zero_grad()
+        states = model.base_model(input_ids=rows, attention_mask=mask).last_hidden_state
+        (states[:, 19:].pow(2) * mask[:, 19:, None]).sum().backward()
+        read.append(states.shape[:2])
+        gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+        return [states.detach() * mask[..., None], *gradients]
+
+    read: list[Any] = []
+    layer = model.base_model.layers[0]
+    layer.register_forward_pre_hook(lambda _, args: read.append(args[0].shape[:2]))
+    alone = learnt()
+    share_beginnings(model)
+    for one, other in zip(alone, learnt(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    assert read == [(8, 26), (8, 26), (2, 20), (8, 6), (8, 26)]
 
 
 class Policy:

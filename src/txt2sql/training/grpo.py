@@ -21,6 +21,7 @@ from typing import Any
 
 import datasets
 import torch
+from torch import Tensor
 
 from txt2sql.data import Dataset, open_dataset
 from txt2sql.errors import ConfigError, DatabaseError, ModelError
@@ -112,9 +113,10 @@ def plan(config: GRPOConfig) -> Plan:
     prompt = max((question.tokens for question in questions), default=0)
     parameters, trained = count_parameters(shape, config.adapter)
     args = arguments(config, run_folder(config), len(questions), prompt, len(held_out), parameters)
+    rows = args.per_device_train_batch_size
     memory = estimate(
-        shape, config.adapter, bits=config.bits, batch=args.per_device_train_batch_size,
-        length=prompt + config.max_new_tokens, answer=config.max_new_tokens,
+        shape, config.adapter, bits=config.bits, batch=1, length=tokens_of(rows, config, prompt),
+        answer=rows * config.max_new_tokens,
         checkpointing=args.gradient_checkpointing,
     )  # fmt: skip
     facts = {
@@ -280,6 +282,54 @@ class Sampler:
         return {**rows, "logprobs": None}
 
 
+def share_beginnings(model: Any) -> None:
+    """Have a causal model read what rows of a batch have in common at their beginning once: the prompt of a
+    group, which is many times as long as its answers. Hidden states (rows, time, size) and gradients are
+    those of reading every row alone; positions count from the first column, as without it."""
+    body = model.base_model
+    alone = body.forward
+
+    def forward(
+        input_ids: Tensor | None = None, attention_mask: Tensor | None = None, **more: Any
+    ) -> Any:
+        cached = more.get("past_key_values") is not None or more.get("use_cache")
+        checkpointed = body.training and getattr(body, "gradient_checkpointing", False)
+        if input_ids is None or attention_mask is None or cached or checkpointed:
+            return alone(input_ids=input_ids, attention_mask=attention_mask, **more)
+        length, firsts, members = common_beginning(input_ids)
+        if not length:
+            return alone(input_ids=input_ids, attention_mask=attention_mask, **more)
+        more |= {"use_cache": True}
+        mask = attention_mask[firsts, :length]
+        first = alone(input_ids=input_ids[firsts, :length], attention_mask=mask, **more)
+        first.past_key_values.batch_select_indices(members)
+        rest = alone(
+            input_ids=input_ids[:, length:], attention_mask=attention_mask,
+            past_key_values=first.past_key_values, **more,
+        )  # fmt: skip
+        states = (first.last_hidden_state[members], rest.last_hidden_state)
+        rest.last_hidden_state, rest.past_key_values = torch.cat(states, dim=1), None
+        return rest
+
+    body.forward = forward
+
+
+def common_beginning(rows: Tensor) -> tuple[int, Tensor, Tensor]:
+    """Of rows (n, time): how many columns to read once for all rows that begin alike, so that the fewest
+    tokens are read; the first row of each kind (k,), and each row's kind (n,). 0 where nothing is saved."""
+    count, time = rows.shape
+    kinds = torch.zeros(count, dtype=torch.long, device=rows.device)
+    best = (count * time, 0, kinds, kinds)
+    for column in range(time - 1):
+        pairs = torch.stack([kinds, rows[:, column]], 1)
+        distinct, kinds = torch.unique(pairs, dim=0, return_inverse=True)
+        read = len(distinct) * (column + 1) + count * (time - column - 1)
+        if read < best[0]:
+            firsts = torch.stack([(kinds == kind).nonzero()[0, 0] for kind in range(len(distinct))])
+            best = (read, column + 1, firsts, kinds)
+    return best[1:]
+
+
 def make_trainer(
     config: GRPOConfig, run: Run, policy: LoadedModel, questions: Sequence[Question],
     held_out: Sequence[Question], judge: Judge,
@@ -289,6 +339,7 @@ def make_trainer(
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # of rollout_func
     from trl.trainer.grpo_trainer import GRPOTrainer
 
+    share_beginnings(policy.model)
     tokenizer, count = policy.tokenizer, len(questions)
     every = [*questions, *held_out]
     texts = [prompt_of(tokenizer, question.prompt) for question in every]
@@ -318,6 +369,11 @@ def make_trainer(
     return trainer
 
 
+def tokens_of(rows: int, config: GRPOConfig, longest: int) -> int:
+    """Tokens of so many answers, whose prompts are read once each."""
+    return min(rows, config.prompts) * longest + rows * config.max_new_tokens
+
+
 def arguments(
     config: GRPOConfig, output: Path, questions: int, longest: int, held_out: int, parameters: int
 ) -> Any:
@@ -329,8 +385,8 @@ def arguments(
         raise ConfigError(f"prompts must be a multiple of the {processes} processes")
     answers = config.prompts * config.group // processes
     # Answers that a device holds at once; the rest of a step's is accumulated.
-    room = config.batch_tokens // (longest + config.max_new_tokens)
-    rows = max(n for n in range(1, answers + 1) if answers % n == 0 and (n == 1 or n <= room))
+    sizes = [n for n in range(1, answers + 1) if answers % n == 0]
+    rows = max(n for n in sizes if n == 1 or tokens_of(n, config, longest) <= config.batch_tokens)
     steps = config.max_steps or max(1, round(questions // config.prompts * config.epochs))
     own: dict[str, Any] = {
         "per_device_train_batch_size": rows, "per_device_eval_batch_size": rows,
