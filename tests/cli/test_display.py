@@ -42,6 +42,17 @@ def test_control_characters_and_markup_never_reach_the_terminal(
     assert text.count(hostile) == 4 or not hostile.isprintable()
 
 
+def test_long_expressions_and_fractions_are_shown_as_people_write_them(
+    shown: Callable[..., str],
+) -> None:
+    expression = "SUM(CAST(REPLACE(price, ',', '') AS REAL))"
+    row = (78349.07999999999, 0.1 + 0.2, 43.0, 1e-7)
+    columns = (expression, "b", "c", "d")
+    text = shown(answer(row, columns=columns, sql=f"SELECT {expression}, b, c, d FROM t"))
+    assert "Sum of price" in text and "REPLACE(price, ',', '') AS…" not in text
+    assert ["78349.08", "0.3", "43.0", "1e-07"] in [line.split() for line in text.splitlines()]
+
+
 def test_rows_and_columns_beyond_the_limits_are_counted(shown: Callable[..., str]) -> None:
     rows = [(f"shop {i}",) for i in range(25)]
     text = shown(answer(*rows), max_rows=3)

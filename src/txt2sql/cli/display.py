@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from txt2sql.serving.service import Answer
 
 _CELL_CHARS = 40
+_LONG_NAME = 30
 _NAMED = 8
 _JSON_KEYS = (
     "question previous sql columns rows truncated seconds model error confidence certainty unknown "
@@ -97,7 +98,14 @@ def _readings(console: Console, answer: Answer) -> None:
 
 def _rows(console: Console, answer: Answer, max_rows: int) -> int:
     shown = answer.rows[:max_rows]
-    names = [Text(shorten(name)) for name in answer.columns]
+    headings = list(answer.columns)
+    if answer.sql and any(len(name) > _LONG_NAME for name in headings):  # an expression: in words
+        from txt2sql.sql.explain import labels  # imports sqlglot
+
+        words = labels(answer.sql, headings, Schema("", ()))
+        pairs = zip(headings, words, strict=True)
+        headings = [word if len(name) > _LONG_NAME else name for name, word in pairs]
+    names = [Text(shorten(name)) for name in headings]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     left, columns = console.width - 4, []
     for index, name in enumerate(names):
@@ -124,7 +132,8 @@ def _cell(value: Cell) -> Text:
         return Text("NULL", style="dim")
     if isinstance(value, bytes):
         return Text(f"<{len(value):,} bytes>", style="dim")
-    return Text(shorten(str(value)))
+    exact = not isinstance(value, float) or value.is_integer()
+    return Text(shorten(str(value) if exact else f"{value:.15g}"))  # 0.1 + 0.2 is 0.3
 
 
 def _facts(answer: Answer, hidden: int) -> str:
