@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from txt2sql.errors import DatabaseError, DataError
-from txt2sql.execution.columns import SAMPLE_CHARS, SAMPLED_ROWS, choose_samples
+from txt2sql.execution.columns import SAMPLED_ROWS, choose_samples
 from txt2sql.execution.database import Database
 from txt2sql.execution.sandbox import quoted as quote
 from txt2sql.runs import cache_dir
+from txt2sql.sql.stored_texts import SAMPLE_CHARS
 from txt2sql.types import Cell, Column, Example, Schema, Table
 
 AGGREGATES = ("", "MAX", "MIN", "COUNT", "SUM", "AVG")

@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from txt2sql.execution.names import natural_name
-from txt2sql.sql.stored_texts import SAMPLE_CHARS as SAMPLE_CHARS
-from txt2sql.sql.stored_texts import examined
+from txt2sql.sql.stored_texts import SAMPLE_CHARS, examined
 from txt2sql.types import Column, Table
 
 SAMPLED_ROWS = 200

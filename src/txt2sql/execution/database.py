@@ -20,12 +20,13 @@ from urllib.parse import quote
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import pool, sandbox
-from txt2sql.execution.columns import SAMPLE_CHARS, SAMPLED_ROWS, column_class, described_table
+from txt2sql.execution.columns import SAMPLED_ROWS, column_class, described_table
 from txt2sql.execution.keys import INFERENCE_S, SqlReader, infer_keys
 from txt2sql.execution.pool import DEFAULT_LIMITS
 from txt2sql.execution.remote import UrlDatabase, is_url, open_url, parse_address
 from txt2sql.execution.sandbox import quoted
 from txt2sql.identifiers import quote_identifier
+from txt2sql.sql.stored_texts import SAMPLE_CHARS
 from txt2sql.types import ForeignKey, Row, Schema, Table
 
 _SAMPLES_S = 0.05

@@ -25,10 +25,11 @@ from urllib.parse import parse_qsl, unquote
 
 from txt2sql.errors import DatabaseError
 from txt2sql.execution import pool
-from txt2sql.execution.columns import SAMPLE_CHARS, SAMPLED_ROWS, column_class, described_table
+from txt2sql.execution.columns import SAMPLED_ROWS, column_class, described_table
 from txt2sql.execution.keys import INFERENCE_S, SCANNED_ROWS, SqlReader, infer_keys
 from txt2sql.execution.pool import DEFAULT_LIMITS, Limits, Program
 from txt2sql.identifiers import quote_identifier
+from txt2sql.sql.stored_texts import SAMPLE_CHARS
 from txt2sql.types import ForeignKey, QueryResult, Row, Schema
 
 _SCHEMES = {name: name for name in ("postgresql", "mysql", "duckdb", "sqlite")}
