@@ -15,7 +15,7 @@ from txt2sql.execution.database import Database, open_database
 from txt2sql.sql.explain import explain
 from txt2sql.sql.readings import readings
 from txt2sql.sql.repair import mend
-from txt2sql.sql.stored_texts import examined
+from txt2sql.sql.stored_texts import examined, plain_text
 from txt2sql.sql.translate import translate
 
 COLUMNS = (
@@ -165,7 +165,16 @@ def test_one_name_in_several_spellings_is_another_reading(
     ],
 )  # fmt: skip
 def test_the_sentence_says_what_was_meant(sql: str, sentence: str, goods: Database) -> None:
-    assert explain(mend(sql, goods.schema()).sql or "") == sentence
+    mended = mend(sql, goods.schema()).sql or ""
+    assert explain(mended) == sentence
+    alike = sql.replace("tags = 'home'", "tags LIKE '%home%'")
+    alike = alike.replace("added LIKE '2024%'", "STRFTIME('%Y', added) = '2024'")
+    assert mended != sql and plain_text(mended) == alike
+
+
+@pytest.mark.parametrize("sql", ["SELECT price FROM goods", "SELECT REPLACE(a FROM", "REPLACE("])
+def test_other_texts_are_plain_already(sql: str) -> None:
+    assert plain_text(sql) == sql
 
 
 def test_a_question_for_one_item_alone_is_not_widened(goods: Database) -> None:

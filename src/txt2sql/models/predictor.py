@@ -274,7 +274,10 @@ class DirectPredictor:
         score = getattr(self.generator, "score", None)
         differ = len({answers[i].result.key for i in says}) > 1
         if score and differ and not example.previous:  # a follow-up says too little
-            prompts = [question_prompt(prompt, answers[i].sql) for i in says]
+            from txt2sql.sql.stored_texts import plain_text  # imports sqlglot
+
+            # As the model would write it: how its cells are stored says nothing of the question.
+            prompts = [question_prompt(prompt, plain_text(answers[i].sql)) for i in says]
             channel = dict(zip(says, score(prompts, example.question), strict=True))
             least, most = min(channel.values()), max(channel.values())
             answers = [

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
 
 from txt2sql.sql.names import COMPARISONS, Names
 from txt2sql.sql.sources import Edit, Node, span
@@ -226,6 +227,19 @@ _AROUND = (
     *(exp.Cast, exp.Replace, exp.Nullif, exp.Lower, exp.Trim, exp.Upper, exp.Substring, exp.DPipe),
     *(exp.StrPosition, exp.Literal, exp.DataType, exp.Identifier, exp.Neg, exp.Add, exp.Paren),
 )
+
+
+_READS = re.compile(r"\b(?:NULLIF|REPLACE|INSTR)\(|'-' \|\|", re.I)
+
+
+def plain_text(sql: str) -> str:
+    """`plain` for a text of SQLite; as it is where it reads no cells in such a way, or cannot be parsed."""
+    if not _READS.search(sql):
+        return sql
+    try:
+        return str(plain(parse_one(sql, read="sqlite")).sql(dialect="sqlite"))
+    except SqlglotError:
+        return sql
 
 
 def plain(tree: Node) -> Node:
