@@ -172,7 +172,7 @@ def test_the_sentence_says_what_was_meant(sql: str, sentence: str, goods: Databa
     assert mended != sql and plain_text(mended) == alike
 
 
-@pytest.mark.parametrize("sql", ["SELECT price FROM goods", "SELECT REPLACE(a FROM", "REPLACE("])
+@pytest.mark.parametrize("sql", ["SELECT price FROM goods", "SELECT REPLACE(a FROM"])
 def test_other_texts_are_plain_already(sql: str) -> None:
     assert plain_text(sql) == sql
 
