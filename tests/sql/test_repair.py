@@ -344,7 +344,7 @@ SELECT s.drug_id FROM sales AS s JOIN drugs AS d ON s.drug_id = d.drug_id ORDER 
 SELECT StaffId FROM sales GROUP BY StaffId ORDER BY COUNT(*) DESC LIMIT 1
     SELECT staff.FirstName, staff.LastName FROM sales JOIN staff ON staff.id = sales.StaffId GROUP BY StaffId ORDER BY COUNT(*) DESC LIMIT 1
 SELECT day, site FROM sales
-    SELECT day, branch.branch FROM sales JOIN branch ON branch.nr = sales.site
+    SELECT day, branch.branch FROM sales LEFT JOIN branch ON branch.nr = sales.site
 SELECT drug_id, brand_name FROM drugs
     SELECT drug_id, brand_name FROM drugs
 SELECT DISTINCT "Buyer No" FROM sales WHERE day > 3

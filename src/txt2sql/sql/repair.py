@@ -461,6 +461,8 @@ class _Mender:
             text = ", ".join(qualify + quote_identifier(name) for name in naming)
             edits.append((start, end, text))
             if joins:
+                if not any(map(names.tree.args.get, ("group", "limit", "distinct"))):
+                    joins = joins.replace(" JOIN ", " LEFT JOIN ")  # a list keeps its rows
                 where = from_end(names.tokens, span(scope.sources[0].name)[0])
                 edits.append((where, where, joins))
             return edits
